@@ -1,0 +1,440 @@
+#include "session.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "engine/event_groups.h"
+#include "perf/closer.h"
+#include "perf/counters.h"
+#include "proc/files.h"
+#include "symbols/kallsyms.h"
+#include "trace/call_texts.h"
+#include "trace/graph_tracer.h"
+#include "trace/saved_settings.h"
+#include "trace/tracefs.h"
+
+namespace ktop {
+namespace {
+
+std::pair<std::string, std::string> split(const std::string& name) {
+  const size_t colon = name.find(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == name.size())
+    throw Failure(Failure::kUsage, "\"" + name + "\" is not an event; write it as system:name");
+  return {name.substr(0, colon), name.substr(colon + 1)};
+}
+
+std::string no_tracefs(const Host& host) {
+  return host.root ? "tracefs cannot be mounted on /sys/kernel/tracing; is it compiled into this kernel?"
+                   : "tracefs is not readable without root; run ktop as root (or mount it and give the right to read)";
+}
+
+std::string no_samples(const Host& host) {
+  return "no CPU samples: perf is not permitted (" + host.why + "); run as root or lower kernel.perf_event_paranoid";
+}
+
+bool only_samples(const Plan& plan) { return plan.events.empty() && plan.polls.empty(); }
+
+// Where every event counts: it slows the observed load half as much as perf samples do, and no host was met on which it
+// drops events of idle CPUs, as some do with perf. Its reader costs more, so the others stay with perf.
+bool prefers_tracefs(const Plan& plan, const Host& host) {
+  if (!plan.backend.empty()) return plan.backend == "tracefs";
+  return plan.complete && access((host.tracefs + "/instances").c_str(), W_OK) == 0;
+}
+
+}  // namespace
+
+const Host& Host::get(bool mount) {
+  static Host host;
+  static std::once_flag once;
+  std::call_once(once, [mount] {
+    host.root = geteuid() == 0;
+    host.tracefs = find_tracefs(mount && host.root, &host.mounted);
+    // Mounted but closed to us is as good as not there.
+    if (access((host.tracefs + "/events").c_str(), R_OK | X_OK) != 0) host.tracefs.clear();
+    const std::string paranoid = slurp("/proc/sys/kernel/perf_event_paranoid");
+    if (!paranoid.empty()) host.paranoid = std::atoi(paranoid.c_str());
+    const PerfProbe probe = probe_perf(host.tracefs);
+    host.tracepoints = probe.tracepoints;
+    host.hardware = probe.hardware;
+    host.clock = probe.clock;
+    host.loses_idle = probe.loses_idle;
+    host.why = probe.why;
+    if (!host.tracefs.empty() && host.root) {
+      sweep_instances(host.tracefs);
+      sweep_saved_settings(host.tracefs);
+    }
+  });
+  return host;
+}
+
+Session::Session(const Plan& plan) : plan_(plan) {
+  choose_plan();
+  start_command();
+  resolve_events();
+  for (const PollSpec& poll : plan_.polls) polls_.push_back(make_poll(poll, plan_.cpus, Host::get(false).tracefs));
+  const Host& host = Host::get(false);
+  if (!spec_.events.empty() || spec_.sampler.on()) open_transport(prefers_tracefs(plan_, host));
+  last_ = now_ns();
+  if (transport_) {
+    transport_->start();
+    last_ = now_ns();
+    // The side band flows already, so no fork is missed; what is read here is corrected by the events that follow.
+    pipeline_->seed_from_proc(last_);
+    if (command_) command_->go();
+    start_reader();
+  }
+}
+
+Session::~Session() {
+  stop_reader();
+  if (transport_) transport_->stop();
+  // After the descriptors and instances of the transport, which keep its events in use.
+  transport_.reset();
+  if (!probes_.empty()) close_later({{}, {}, [probes = std::move(probes_)]() mutable { probes.clear(); }});
+}
+
+void Session::choose_plan() {
+  const std::string& tracefs = Host::get(false).tracefs;
+  if (plan_.graph.on && plan_.otherwise) {
+    const std::string why = why_no_graph(tracefs);
+    if (!why.empty()) {
+      note_once("no function calls here, but system calls and events: " + why);
+      plan_ = Plan(*plan_.otherwise);
+      for (const std::string& note : plan_.notes) note_once(note);
+    }
+  }
+  expand_groups(&plan_, tracefs);
+}
+
+void Session::start_command() {
+  if (plan_.command.empty()) return;
+  // Opened again (another tab and back, other options) it would do its work twice.
+  static std::set<std::vector<std::string>> started;
+  if (!started.insert(plan_.command).second)
+    throw Failure(Failure::kUsage, plan_.command[0] + " has been run already; start ktop again to run it once more");
+  command_ = std::make_unique<Command>(plan_.command, plan_.command_to_file);
+  plan_.graph.pids = {command_->pid()};
+  if (!plan_.graph.on)
+    for (OperatorSpec& op : plan_.operators)
+      if (op.op == "calls") op.root = static_cast<uint32_t>(command_->pid());
+  if (!command_->output().empty()) note_once("what " + plan_.command[0] + " says is in " + command_->output());
+}
+
+void Session::resolve_events() {
+  const Host& host = Host::get(false);
+  std::vector<std::unique_ptr<EventFormat>> formats;  // by slot
+  std::vector<int> slot_of;
+  for (const EventSpec& event : plan_.events) {
+    slot_of.push_back(-1);
+    if (host.tracefs.empty()) {
+      if (!event.is_optional) throw Failure(Failure::kHost, no_tracefs(host));
+      if (!event.optional.empty()) {
+        note_once(no_tracefs(host));
+        note_once(event.optional);
+      }
+      continue;
+    }
+    if (!event.texts.empty()) {
+      try {
+        spec_.texts = std::make_shared<CallTexts>(host.tracefs, event.texts);
+        slot_of.back() = static_cast<int>(formats.size());
+        formats.push_back(std::make_unique<EventFormat>(parse_format("ktop", CallTexts::format())));
+        spec_.events.push_back({"ktop", event.id, CallTexts::kType, "", false});
+      } catch (const Failure& failure) {
+        if (!event.is_optional) throw;
+        if (!event.optional.empty()) note_once(std::string(failure.what()) + ": " + event.optional);
+      }
+      continue;
+    }
+    std::string name;
+    if (!event.probe.kind.empty()) {
+      try {
+        probes_.push_back(std::make_shared<DynamicEvent>(host.tracefs, event.probe));
+        name = probes_.back()->system() + ":" + probes_.back()->name();
+      } catch (const Failure& failure) {
+        if (!event.is_optional) throw;
+        if (!event.optional.empty()) note_once(std::string(failure.what()) + ": " + event.optional);
+        continue;
+      }
+    }
+    for (const std::string& each : event.names) {
+      auto [system, event_name] = split(each);
+      if (name.empty() && has_event(host.tracefs, system, event_name)) name = each;
+    }
+    if (name.empty() && event.is_optional) {
+      // Without a note its absence takes nothing away.
+      if (!event.optional.empty()) note_once(event.names.at(0) + " is not in this kernel: " + event.optional);
+      continue;
+    }
+    auto [system, event_name] = split(name.empty() ? event.names.at(0) : name);
+    // For a missing event this throws the sentence with the nearest name.
+    auto format = std::make_unique<EventFormat>(load_format(host.tracefs, system, event_name));
+    if (!event.probe.kind.empty()) format->system = "probe";  // a group of our own tells nobody anything
+    int slot = -1;
+    for (size_t i = 0; i < formats.size(); i++)
+      if (formats[i]->type == format->type) slot = static_cast<int>(i);
+    if (slot >= 0 && (spec_.events[static_cast<size_t>(slot)].filter != event.filter))
+      throw Failure(Failure::kUsage, name + " is asked for twice with different filters; join them with || into one");
+    if (slot < 0) {
+      slot = static_cast<int>(formats.size());
+      spec_.events.push_back({system, event_name, format->type, event.filter, event.stack, event.user_stack});
+      formats.push_back(std::move(format));
+    }
+    slot_of.back() = slot;
+  }
+  bool symbols = plan_.sampler.stack || plan_.graph.on;
+  for (const EventRequest& event : spec_.events) symbols |= event.stack;
+  for (const OperatorSpec& op : plan_.operators) symbols |= op.op == "outstanding";
+  if (symbols) Kallsyms::prefetch();
+  for (OperatorSpec& op : plan_.operators) op.idle_blind = host.loses_idle;
+  pipeline_ = std::make_unique<Pipeline>(plan_, std::move(formats), slot_of);
+  spec_.graph = plan_.graph;
+  spec_.cpus = plan_.cpus;
+  spec_.pages = plan_.mmap_pages;
+  spec_.steady = plan_.steady;
+  if (host.clock) spec_.sampler = plan_.sampler;
+  if (spec_.sampler.on() && plan_.sampler_counter == "split-lock") {
+    spec_.sampler.source = SamplerSpec::kRaw;
+    spec_.sampler.raw_config = split_lock_config(read_file("/proc/cpuinfo"));
+    const std::string why =
+        spec_.sampler.raw_config ? why_not_sampler(spec_.sampler) : "none is known for this processor";
+    if (!why.empty()) {
+      standing_notes_.push_back("no samples of split locks (-T): the counter does not open: " + why);
+      spec_.sampler = {};
+    }
+  }
+  if (spec_.sampler.on() && plan_.sample_hardware) {
+    std::string note;
+    spec_.sampler = choose_sampler(spec_.sampler, &note);
+    if (!note.empty()) standing_notes_.push_back(note);
+  }
+  if (plan_.sampler.on() && !host.clock) {
+    if (only_samples(plan_)) throw Failure(Failure::kHost, no_samples(host));
+    standing_notes_.push_back(no_samples(host));
+  }
+}
+
+void Session::open_transport(bool tracefs) {
+  const Host& host = Host::get(false);
+  if (tracefs) {
+    try {
+      transport_ = open_trace_transport(spec_, host.tracefs);
+      return;
+    } catch (const Failure& failure) {
+      if (failure.kind != Failure::kHost || !plan_.backend.empty()) throw;
+      standing_notes_.push_back(std::string("no private tracefs instance: ") + failure.what() +
+                                (host.loses_idle ? "; perf here loses samples of idle CPUs" : ""));
+    }
+  }
+  transport_ = open_perf_transport(spec_, host.tracefs);
+}
+
+void Session::start_reader() {
+  stopping_ = false;
+  reader_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "ktop/reader");
+    // On a saturated host an ordinary thread is kept waiting for hundreds of ms and loses most events.
+    sched_param priority{};
+    priority.sched_priority = 1;
+    pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
+    while (!stopping_) {
+      transport_->wait(100);
+      std::lock_guard<std::mutex> hold(mutex_);
+      transport_->drain(*pipeline_, false);
+    }
+  });
+}
+
+void Session::stop_reader() {
+  if (!reader_.joinable()) return;
+  stopping_ = true;
+  transport_->wake();
+  reader_.join();
+}
+
+SnapshotData Session::snapshot() {
+  if (!transport_) return build(false);
+  SnapshotData out;
+  uint64_t unseen = 0;
+  {
+    std::lock_guard<std::mutex> hold(mutex_);
+    out = build(false);
+    unseen = before_.unseen - base_.unseen;
+  }
+  // perf on this host does not deliver everything and does not say so: read the same events elsewhere from now on.
+  if (unseen > 0 && plan_.backend.empty() && std::string(transport_->name()) == "perf") leave_perf(unseen);
+  return out;
+}
+
+SnapshotData Session::close() {
+  stop_reader();
+  if (transport_) transport_->stop();
+  std::lock_guard<std::mutex> hold(mutex_);
+  return build(true);
+}
+
+void Session::note_once(const std::string& note) {
+  if (std::find(standing_notes_.begin(), standing_notes_.end(), note) == standing_notes_.end())
+    standing_notes_.push_back(note);
+}
+
+void Session::leave_perf(uint64_t unseen) {
+  std::unique_ptr<Transport> next;
+  try {
+    next = open_trace_transport(spec_, Host::get(false).tracefs);
+    next->start();
+  } catch (const Failure& failure) {
+    const std::string note =
+        "perf drops samples here unseen, and tracefs cannot replace it: " + std::string(failure.what());
+    note_once(note);
+    return;
+  }
+  stop_reader();
+  std::lock_guard<std::mutex> hold(mutex_);
+  const Nanos now = now_ns();
+  transport_->stop();
+  // What both saw is counted once: the old rings end here.
+  base_ = before_;
+  late_base_ = late_before_;
+  transport_ = std::move(next);
+  pipeline_->on_lost({0, last_, now, unseen});
+  standing_notes_.push_back("perf dropped " + std::to_string(unseen) +
+                            " samples unseen on this host; the events come from a private tracefs instance now");
+  start_reader();
+}
+
+SnapshotData Session::build(bool last) {
+  SnapshotData out;
+  const Nanos now = now_ns();
+  out.mono_ms = static_cast<double>(now) / 1e6;
+  out.interval_ms = static_cast<double>(now - last_) / 1e6;
+  if (command_ && command_->ended()) {  // asked before the buffers are emptied: all it did is in them
+    if (!command_told_) note_once(command_->end());
+    out.ended = true;
+    command_told_ = true;
+  }
+  out.notes = standing_notes_;
+  add_counts(out, last);
+  for (auto& poll : polls_) {
+    const std::string& name = plan_.polls[static_cast<size_t>(&poll - polls_.data())].name;
+    poll->read(name, out, pipeline_->tasks());
+  }
+  // What was open is forgotten over a loss: /proc knows what still is.
+  if (pipeline_->take_lost() && !last) pipeline_->seed_open_calls(now);
+  pipeline_->snapshot(out, now);
+  last_ = now;
+  return out;
+}
+
+void Session::add_counts(SnapshotData& out, bool last) {
+  if (!transport_) {
+    out.backend = "/proc";
+    return;
+  }
+  out.backend = transport_->name();
+  if (!polls_.empty()) out.backend += " + /proc";
+  // The counters are read before the rings are emptied: what they count has been written, so it will be found.
+  std::vector<EventCounts> counted = transport_->counts();
+  transport_->drain(*pipeline_, true);
+  std::vector<EventCounts> counts = transport_->counts();
+  const auto missing = [&] {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < counts.size(); i++) {
+      const uint64_t known = counts[i].received + counts[i].lost;
+      sum += counted[i].counted > known ? counted[i].counted - known : 0;
+    }
+    return sum;
+  };
+  // A CPU may be between counting an event and finishing its record: look again before calling it unseen.
+  if (missing() > before_.unseen - base_.unseen && !last) {
+    usleep(200);
+    transport_->drain(*pipeline_, true);
+    counts = transport_->counts();
+  }
+  EventCounts total = base_;
+  for (size_t i = 0; i < counts.size(); i++) {
+    total.received += counts[i].received;
+    total.lost += counts[i].lost;
+  }
+  total.unseen += missing();
+  total.unseen = std::max(total.unseen, before_.unseen);
+  out.events = static_cast<double>(total.received - before_.received);
+  out.lost = static_cast<double>(total.lost - std::min(total.lost, before_.lost));
+  out.unseen = static_cast<double>(total.unseen - before_.unseen);
+  const uint64_t late = late_base_ + transport_->late();
+  out.late = static_cast<double>(late - late_before_);
+  late_before_ = late;
+  before_ = total;
+  for (const std::string& note : transport_->notes()) out.notes.push_back(note);
+}
+
+PlanCheck check_plan(const Plan& plan) {
+  PlanCheck check;
+  const Host& host = Host::get(false);
+  if (plan.graph.on && plan.otherwise) {
+    const std::string why = why_no_graph(host.tracefs);
+    if (!why.empty()) {
+      check = check_plan(*plan.otherwise);
+      check.missing.emplace_back("function_graph", "no function calls, but system calls and events: " + why);
+      return check;
+    }
+  }
+  check.backend = plan.events.empty() && !plan.sampler.on() ? "/proc" : "perf";
+  if (plan.backend == "tracefs" || (plan.backend.empty() && plan.complete && host.loses_idle))
+    check.backend = "tracefs";
+  const auto no = [&check](const std::string& why) {
+    if (check.ok) check.why = why;
+    check.ok = false;
+  };
+  bool required = false;
+  for (const EventSpec& event : plan.events) {
+    required |= !event.is_optional;
+    if (host.tracefs.empty()) {
+      // A probe is none of the kernel's own: what it would tell is said of the events beside it.
+      if (!event.is_optional)
+        no(no_tracefs(host));
+      else if (!event.names.empty())
+        check.missing.emplace_back(event.names[0], event.optional);
+      continue;
+    }
+    if (!event.probe.kind.empty() || !event.texts.empty() || is_group(event)) continue;
+    bool found = false;
+    for (const std::string& name : event.names) found |= has_event(host.tracefs, split(name).first, split(name).second);
+    if (found) continue;
+    if (!event.is_optional || !event.optional.empty()) check.missing.emplace_back(event.names.at(0), event.optional);
+    if (!event.is_optional) no("this kernel has no event " + event.names.at(0));
+  }
+  if (check.ok && required && !host.tracepoints)
+    no("perf refuses system-wide tracepoints (" + host.why + "); run as root or with CAP_PERFMON");
+  if (plan.sampler.on() && !host.clock) {
+    if (only_samples(plan))
+      no(no_samples(host));
+    else
+      check.missing.emplace_back("cpu-clock", no_samples(host));
+  }
+  for (const PollSpec& poll : plan.polls)
+    for (auto& [column, name] : poll.events) {
+      if (poll.filters.empty()) continue;
+      check.backend = "perf counters";
+      if (host.tracefs.empty())
+        no(no_tracefs(host));
+      else if (!has_event(host.tracefs, split(name).first, split(name).second))
+        no("this kernel has no event " + name);
+    }
+  // Root may open them all; closing them again takes long.
+  for (const PollSpec& poll : plan.polls) {
+    if (host.root || !check.ok) break;
+    try {
+      make_poll(poll, plan.cpus, host.tracefs);
+    } catch (const Failure& failure) {
+      no(failure.what());
+    }
+  }
+  return check;
+}
+
+}  // namespace ktop

@@ -1,0 +1,72 @@
+// What a session hands to JavaScript: columns, histograms, logs. Plain data, no kernel handles.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace ktop {
+
+struct ColumnData {
+  std::string name;
+  bool is_text = false;
+  std::vector<double> numbers;       // NaN = not known
+  std::vector<uint32_t> ids;         // text: index into `strings`
+  std::vector<std::string> strings;  // dictionary of this column
+  std::unordered_map<std::string, uint32_t> index;
+
+  void add(double value) { numbers.push_back(value); }
+  void add_text(const std::string& text) {
+    auto [it, fresh] = index.emplace(text, static_cast<uint32_t>(strings.size()));
+    if (fresh) strings.push_back(text);
+    ids.push_back(it->second);
+  }
+};
+
+struct TableData {
+  std::string name;
+  std::vector<std::string> key;
+  std::deque<ColumnData> columns;  // references stay good while columns are added
+  uint32_t length = 0;
+
+  ColumnData& number(const std::string& column) { return make(column, false); }
+  ColumnData& text(const std::string& column) { return make(column, true); }
+
+ private:
+  ColumnData& make(const std::string& column, bool is_text) {
+    columns.emplace_back();
+    columns.back().name = column;
+    columns.back().is_text = is_text;
+    return columns.back();
+  }
+};
+
+struct HistogramData {
+  std::string name, label, unit;
+  std::vector<double> low, high, count;
+};
+
+struct LogData {
+  double at_ms = 0;
+  uint32_t cpu = 0, pid = 0, tid = 0;
+  std::string comm, text;
+  std::vector<std::string> stack;
+  std::vector<std::string> between;  // what happened from start to end on that CPU and to that task
+};
+
+struct SnapshotData {
+  bool ended = false;  // there will be no more of it
+  double mono_ms = 0, interval_ms = 0;
+  std::string backend;
+  double events = 0, lost = 0, late = 0, unseen = 0;
+  std::vector<std::string> notes;
+  std::vector<TableData> tables;
+  std::vector<HistogramData> histograms;
+  std::vector<std::pair<std::string, std::vector<LogData>>> logs;
+};
+
+constexpr double kUnknown = NAN;
+
+}  // namespace ktop

@@ -1,0 +1,2 @@
+/** Which known word was probably meant. */
+export * from '../filter/nearest.ts';

@@ -1,0 +1,150 @@
+/** Deadlocks, owners that sleep, CPUs that all want the same. */
+import type { Finding } from '../report.ts';
+import { type Examined, plural, rowsOf, type TableRow, time } from './evidence.ts';
+
+const who = (row: TableRow): string => `${row.text('comm')} ${row.num('pid')}`;
+const owner = (row: TableRow): string => {
+  const pid = row.num('owner_pid');
+  return Number.isNaN(pid) ? 'nobody known' : `${row.text('owner')} ${pid}`;
+};
+
+/** Tasks that wait for each other in a circle: none of them will ever run again. */
+export function deadlocks(report: Examined): Finding[] {
+  const cycles = new Map<number, TableRow[]>();
+  for (const row of rowsOf(report, 'locks', 'waits')) {
+    const cycle = row.num('cycle');
+    if (Number.isNaN(cycle)) continue;
+    const known = cycles.get(cycle);
+    if (known === undefined) cycles.set(cycle, [row]);
+    else known.push(row);
+  }
+  return [...cycles].map(([cycle, rows]) => {
+    // Others wait for a lock of the circle too: they are not in it.
+    const owners = new Set(rows.map((row) => row.num('owner_pid')));
+    const members = rows.filter((row) => owners.has(row.num('pid')));
+    const others = rows.length - members.length;
+    const more = others === 0 ? '' : `; ${plural(others, 'more waits', 'more wait')} for them`;
+    return {
+      id: 'deadlock',
+      severity: 'alarm',
+      text: `deadlock: ${plural(members.length, 'task')} wait for each other (${members.map(who).join(', ')})${more}`,
+      evidence: [...members, ...rows.filter((row) => !members.includes(row))].map(
+        (row) =>
+          `${who(row)} waits for ${row.text('lock')}, held by ${owner(row)}, since ${time(row.num('blocked_ms'))}`,
+      ),
+      see: { section: 'locks', key: String(cycle) },
+    };
+  });
+}
+
+/** States in which a task does nothing until somebody wakes it. */
+const ASLEEP = /^[SDIKP]/;
+
+/** A lock that tasks wait for while its owner sleeps, and not because of another lock. */
+export function sleepingOwners(report: Examined): Finding[] {
+  const waiting = new Set(rowsOf(report, 'locks', 'waits').map((row) => row.num('pid')));
+  return rowsOf(report, 'locks').flatMap((row): Finding[] => {
+    const [pid, waiters] = [row.num('owner_pid'), row.num('waiters')];
+    if (!(waiters > 0) || Number.isNaN(pid) || !ASLEEP.test(row.text('owner_state')) || waiting.has(pid))
+      return [];
+    const lock = row.text('lock') || row.text('address');
+    const at = row.text('owner_at');
+    return [
+      {
+        id: 'owner-asleep',
+        severity: 'alarm',
+        text: `${lock} is held by ${owner(row)}, which sleeps${at === '' ? '' : ` in ${at}`}; ${plural(waiters, 'task waits', 'tasks wait')} for it`,
+        evidence: [
+          `owner ${owner(row)} in state ${row.text('owner_state')}${at === '' ? '' : ` at ${at}`}`,
+          `${row.text('kind')} at ${row.text('address')}, longest wait ${time(row.num('longest_ms'))}`,
+          ...waitersFor(report, row.text('address')),
+        ],
+        see: { section: 'locks', key: row.text('address') },
+      },
+    ];
+  });
+}
+
+/** Waiters named in evidence, at most. */
+const MOST_NAMED = 8;
+
+function waitersFor(report: Examined, address: string): string[] {
+  const rows = rowsOf(report, 'locks', 'waits').filter((row) => row.text('address') === address);
+  const named = rows
+    .slice(0, MOST_NAMED)
+    .map((row) => `${who(row)} waits since ${time(row.num('blocked_ms'))}`);
+  return rows.length > MOST_NAMED ? [...named, `and ${rows.length - MOST_NAMED} more`] : named;
+}
+
+/** A task that holds a lock and is no more, or is no task at all. */
+export function lostOwners(report: Examined): Finding[] {
+  return rowsOf(report, 'locks').flatMap((row): Finding[] => {
+    if (!(row.num('waiters') > 0) || !/^[ZX]/.test(row.text('owner_state'))) return [];
+    return [
+      {
+        id: 'owner-gone',
+        severity: 'alarm',
+        text: `${row.text('lock') || row.text('address')} is held by ${owner(row)}, which has exited`,
+        evidence: [`state ${row.text('owner_state')}`, ...waitersFor(report, row.text('address'))],
+        see: { section: 'locks', key: row.text('address') },
+      },
+    ];
+  });
+}
+
+const SPINNING =
+  /(?:^|\s)(?:native_|__pv_|pv_)?queued_(?:spin|read|write)_lock_slowpath\b|\b(?:_raw_spin_lock|do_raw_spin_lock|osq_lock|mutex_spin_on_owner|rwsem_spin_on_owner)\w*/;
+
+/** Several CPUs, at least half of all, that spin for a lock. */
+export function crowdedLock(report: Examined): Finding[] {
+  const cpus = rowsOf(report, 'cpus');
+  const spinning = (report.sections.cpus?.stacks ?? []).flatMap(({ cpu, frames }) => {
+    const at = frames.findIndex((frame) => SPINNING.test(frame.function));
+    if (at < 0 || cpu === undefined) return [];
+    const caller = frames.slice(at).find((frame) => !SPINNING.test(frame.function))?.function ?? '';
+    return [{ cpu, caller }];
+  });
+  const all = Math.max(cpus.length, report.kernel.cpus ?? 0);
+  if (spinning.length < 2 || spinning.length * 2 < all) return [];
+  const callers = [...new Set(spinning.map(({ caller }) => caller))];
+  const lock = rowsOf(report, 'locks').find(
+    (row) => /spinlock|rwlock/.test(row.text('kind')) && row.num('waiters') >= 2,
+  );
+  const name = lock?.text('lock') || lock?.text('address');
+  return [
+    {
+      id: 'one-lock',
+      severity: 'alarm',
+      text: `${spinning.length} of ${all} CPUs spin for ${name === undefined ? 'a lock' : `the lock ${name}`}, ${callers.length === 1 ? `all in ${callers[0]}` : `in ${callers.slice(0, 3).join(', ')}`}`,
+      evidence: [
+        ...(lock === undefined
+          ? []
+          : [
+              `held by ${owner(lock)} in state ${lock.text('owner_state') || 'unknown'}${lock.text('owner_at') === '' ? '' : ` at ${lock.text('owner_at')}`}`,
+            ]),
+        ...spinning.map(({ cpu, caller }) => `CPU ${cpu} spins in ${caller}`),
+      ],
+      see: { section: 'cpus' },
+    },
+  ];
+}
+
+/** A filesystem that was frozen, with writers waiting for it to thaw. */
+export function frozenFilesystems(report: Examined): Finding[] {
+  return rowsOf(report, 'mounts').flatMap((row): Finding[] => {
+    const frozen = row.text('frozen');
+    if (frozen === '' || frozen === 'no') return [];
+    const waiters = row.num('waiters');
+    const place = row.text('mounted') || row.text('device');
+    const waits = waiters > 0 ? `; ${plural(waiters, 'task waits', 'tasks wait')} for it to thaw` : '';
+    return [
+      {
+        id: 'frozen-fs',
+        severity: waiters > 0 ? 'alarm' : 'warning',
+        text: `the ${row.text('type')} filesystem at ${place} is frozen${waits}`,
+        evidence: [`frozen up to: ${frozen}`, `device ${row.text('device')}`],
+        see: { section: 'mounts', key: row.text('mounted') },
+      },
+    ];
+  });
+}
