@@ -10,9 +10,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <sstream>
 
+#include "engine/file_calls.h"
+#include "engine/file_tables.h"
 #include "engine/open_files.h"
 #include "engine/operator.h"
 #include "perf/transport.h"
@@ -23,93 +23,8 @@
 namespace ktop {
 namespace {
 
-constexpr size_t kArguments = 6;
 constexpr Nanos kSplitAfter = 10'000'000;  // younger calls are told when they return
 constexpr Nanos kMargin = 200'000;         // what is older than this has been told
-
-struct Effect {
-  enum Kind : uint8_t {
-    kNone,
-    kOpen,
-    kMake,
-    kClose,
-    kCloseRange,
-    kDup,
-    kDup2,
-    kFcntl,
-    kDirectory,
-    kFileDirectory,
-    kRead,
-    kWrite,
-    kOther,
-    kMove
-  } kind = kNone;
-  int first = -1, second = -1, third = -1;
-};
-
-Effect effect_of(const std::string& text) {
-  static const std::pair<const char*, Effect::Kind> kinds[] = {{"open", Effect::kOpen},
-                                                               {"make", Effect::kMake},
-                                                               {"close", Effect::kClose},
-                                                               {"close_range", Effect::kCloseRange},
-                                                               {"dup", Effect::kDup},
-                                                               {"dup2", Effect::kDup2},
-                                                               {"fcntl", Effect::kFcntl},
-                                                               {"directory", Effect::kDirectory},
-                                                               {"fdirectory", Effect::kFileDirectory},
-                                                               {"read", Effect::kRead},
-                                                               {"write", Effect::kWrite},
-                                                               {"other", Effect::kOther},
-                                                               {"move", Effect::kMove}};
-  std::istringstream words(text);
-  std::string word;
-  words >> word;
-  Effect effect;
-  for (auto& [name, kind] : kinds)
-    if (word == name) effect.kind = kind;
-  for (int* argument : {&effect.first, &effect.second, &effect.third})
-    if (words >> word && std::isdigit(static_cast<unsigned char>(word[0]))) *argument = word[0] - '0';
-  if (effect.kind == Effect::kNone) throw Failure(Failure::kInternal, "unknown effect of a call: \"" + text + "\"");
-  return effect;
-}
-
-struct CallKind {
-  std::string arguments;
-  Effect effect;
-};
-
-// A text argument. How far it can be trusted is told in front: '=' as the kernel copied it at the call, '?' read late.
-struct Text {
-  bool known = false, unsure = false;
-  std::string text;
-};
-
-struct Call {
-  int64_t number = 0;
-  std::array<int64_t, kArguments> arguments{};
-  Nanos start = 0, took = 0;
-  uint32_t cpu = 0, pid = 0, tid = 0, comm = 0;
-  int64_t result = 0;
-  bool exact = true;   // its beginning was seen
-  bool shown = false;  // as a line
-  bool told = false;   // as a line, before it ended
-  enum End : uint8_t { kOpen, kReturned, kCut } end = kOpen;
-  std::array<OpenFileRef, kArguments> files;
-  std::array<Text, kArguments> texts;
-  OpenFileRef opened;
-};
-using CallRef = std::shared_ptr<Call>;
-
-struct Slow {
-  enum Kind : uint8_t { kOpening, kLifetime, kWork } kind;
-  Nanos start, took;
-  uint32_t pid, tid, comm;
-  int64_t number;  // of the call; -1 = none
-  int64_t result;
-  OpenFileRef file;  // null: the open failed
-  CallRef call;
-  std::string how;
-};
 
 // Which processes those are is said by `$followed`; `pids` are only those to look at beforehand.
 OperatorSpec without_pids(OperatorSpec spec) {
@@ -123,6 +38,7 @@ class Descriptors final : public Operator {
       : spec_(spec),
         clauses_(std::move(clauses)),
         filter_(without_pids(spec), engine),
+        kinds_(engine),
         files_(engine.world.here()),
         cap_(spec.cap ? spec.cap : 1000) {
     for (const Clause& clause : clauses_) {
@@ -145,15 +61,6 @@ class Descriptors final : public Operator {
       }
       parts_.push_back(part);
     }
-    const auto names = [&](const char* which) -> const Engine::Names* {
-      const auto found = engine.names.find(which);
-      return found == engine.names.end() ? nullptr : &found->second;
-    };
-    call_names_ = names("call");
-    if (const auto* arguments = names("arguments"))
-      for (auto& [number, letters] : *arguments) kinds_[number].arguments = letters;
-    if (const auto* effects = names("effect"))
-      for (auto& [number, effect] : *effects) kinds_[number].effect = effect_of(effect);
     files_.on_end([this](const OpenFileRef& file, Nanos time, const char* how) { ended(file, time, how); });
   }
 
@@ -204,7 +111,7 @@ class Descriptors final : public Operator {
     if (pending_.count(task.pid) == 0)
       for (auto at = pending_.begin(); at != pending_.end(); ++at) {
         if (at->second->pid != task.pid) continue;
-        const CallRef call = at->second;
+        const FileCallRef call = at->second;
         pending_.erase(at);
         call->tid = task.pid;
         pending_[task.pid] = call;
@@ -252,17 +159,11 @@ class Descriptors final : public Operator {
   };
   static constexpr size_t kMostPending = 1u << 18, kMostStashed = 4, kMostFiles = 65536, kMostSlow = 10000;
 
-  const CallKind& kind_of(int64_t number) const {
-    static const CallKind none;
-    const auto found = kinds_.find(number);
-    return found == kinds_.end() ? none : found->second;
-  }
-
   static int32_t fd_of(int64_t argument) { return static_cast<int32_t>(argument); }
 
   void start(const Part& part, const Record& record, bool exact, Engine& engine) {
     if (pending_.size() >= kMostPending) return;
-    auto call = std::make_shared<Call>();
+    auto call = std::make_shared<FileCall>();
     call->number = part.number->eval(record, engine);
     for (size_t i = 0; i < kArguments; i++) call->arguments[i] = part.arguments[i]->eval(record, engine);
     call->start = record.time;
@@ -274,7 +175,7 @@ class Descriptors final : public Operator {
     call->exact = exact;
     if (zero_ == 0) zero_ = record.time;
     call->shown = !spec_.lines.empty() && (!part.shown || part.shown->eval(record, engine) != 0);
-    const CallKind& kind = kind_of(call->number);
+    const CallKind& kind = kinds_.of(call->number);
     if (const auto found = stash_.find(record.tid); found != stash_.end()) {
       for (Stashed& each : found->second)
         if (each.number == call->number) call->texts[each.index] = {true, false, std::move(each.text)};
@@ -287,12 +188,12 @@ class Descriptors final : public Operator {
         read_memory(*call, i);
     }
     // The number is free for others as soon as the call has begun.
-    if (kind.effect.kind == Effect::kClose && exact)
+    if (kind.effect.kind == CallEffect::kClose && exact)
       files_.close(call->pid, fd_of(call->arguments[0]), record.time, "close");
     pending_[record.tid] = std::move(call);
   }
 
-  static void read_memory(Call& call, size_t index) {
+  static void read_memory(FileCall& call, size_t index) {
     const std::string text = text_of_memory(call.tid, static_cast<uint64_t>(call.arguments[index]));
     const bool printable =
         std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= ' ' && c != 127; });
@@ -305,7 +206,7 @@ class Descriptors final : public Operator {
     if (index < 0 || index >= static_cast<int64_t>(kArguments)) return;
     const size_t at = static_cast<size_t>(index);
     const std::string& text = engine.strings.text(static_cast<uint32_t>(part.text->eval(record, engine)));
-    const auto fits = [&](const CallRef& call) { return call && call->number == number && !call->texts[at].known; };
+    const auto fits = [&](const FileCallRef& call) { return call && call->number == number && !call->texts[at].known; };
     const auto pending = pending_.find(record.tid);
     if (pending != pending_.end() && fits(pending->second)) {
       pending->second->texts[at] = {true, false, text};
@@ -320,15 +221,15 @@ class Descriptors final : public Operator {
     // Its call has returned a moment ago.
     const auto done = done_.find(record.tid);
     if (done == done_.end() || !fits(done->second)) return;
-    Call& call = *done->second;
+    FileCall& call = *done->second;
     call.texts[at] = {true, false, text};
-    if (call.opened && call.opened->known->given.empty()) name(call, *call.opened, kind_of(number).effect);
+    if (call.opened && call.opened->known->given.empty()) name(call, *call.opened, kinds_.of(number).effect);
   }
 
   // The name that an opening call was given.
-  void name(const Call& call, OpenFile& file, const Effect& effect) {
+  void name(const FileCall& call, OpenFile& file, const CallEffect& effect) {
     if (effect.second < 0 || !call.texts[static_cast<size_t>(effect.second)].known) return;
-    const Text& text = call.texts[static_cast<size_t>(effect.second)];
+    const CallText& text = call.texts[static_cast<size_t>(effect.second)];
     const int64_t directory = effect.first < 0 ? AT_FDCWD : fd_of(call.arguments[static_cast<size_t>(effect.first)]);
     file.known->given = files_.absolute(call.pid, directory, text.text, call.start, passed_);
     file.known->unsure = text.unsure;
@@ -336,12 +237,12 @@ class Descriptors final : public Operator {
 
   void end(const Part& part, const Record& record, Engine& engine) {
     const auto found = pending_.find(record.tid);
-    const CallRef call = found->second;
+    const FileCallRef call = found->second;
     pending_.erase(found);
     if (record.time < call->start) return;
     call->took = record.time - call->start;
     call->result = part.result->eval(record, engine);
-    call->end = Call::kReturned;
+    call->end = FileCall::kReturned;
     done_[record.tid] = call;
     take_effect(call, record.time);
     if (call->shown) add_line(call);
@@ -350,14 +251,14 @@ class Descriptors final : public Operator {
   void finish_cut(uint32_t tid, Nanos time) {
     const auto found = pending_.find(tid);
     if (found == pending_.end()) return;
-    const CallRef call = found->second;
+    const FileCallRef call = found->second;
     pending_.erase(found);
     call->took = time > call->start ? time - call->start : 0;
-    call->end = Call::kCut;
+    call->end = FileCall::kCut;
     if (call->shown) add_line(call);
   }
 
-  void add_line(const CallRef& call) {
+  void add_line(const FileCallRef& call) {
     if (lines_.size() >= cap_) {
       lines_.pop_front();
       unshown_++;
@@ -365,18 +266,18 @@ class Descriptors final : public Operator {
     lines_.push_back(call);
   }
 
-  void take_effect(const CallRef& ref, Nanos time) {
-    Call& call = *ref;
-    const Effect& effect = kind_of(call.number).effect;
+  void take_effect(const FileCallRef& ref, Nanos time) {
+    FileCall& call = *ref;
+    const CallEffect& effect = kinds_.of(call.number).effect;
     const bool failed = call.result < 0;
     const auto argument = [&](int which) { return call.arguments[static_cast<size_t>(which < 0 ? 0 : which)]; };
     const auto on_exec = [](bool yes) { return yes ? Descriptor::kYes : Descriptor::kNo; };
     switch (effect.kind) {
-      case Effect::kNone:
+      case CallEffect::kNone:
         return;
-      case Effect::kOpen:
-      case Effect::kMake: {
-        const bool by_name = effect.kind == Effect::kOpen;
+      case CallEffect::kOpen:
+      case CallEffect::kMake: {
+        const bool by_name = effect.kind == CallEffect::kOpen;
         if (!failed) {
           auto file = std::make_shared<OpenFile>();
           file->tid = call.tid;
@@ -390,27 +291,27 @@ class Descriptors final : public Operator {
           files_.open(call.pid, call.result, closes, file, time, time);
         }
         if (by_name && spec_.than_ns != 0 && call.took >= spec_.than_ns)
-          add_slow({Slow::kOpening, call.start, call.took, call.pid, call.tid, call.comm, call.number, call.result,
+          add_slow({SlowFile::kOpening, call.start, call.took, call.pid, call.tid, call.comm, call.number, call.result,
                     call.opened, ref, ""});
         return;
       }
-      case Effect::kClose:
+      case CallEffect::kClose:
         if (call.files[0]) work(call.files[0], ref, nullptr, nullptr);
         return;
-      case Effect::kCloseRange:
+      case CallEffect::kCloseRange:
         if (!failed && (argument(2) & 4) == 0)  // CLOSE_RANGE_CLOEXEC closes nothing yet
           files_.close_range(call.pid, static_cast<uint32_t>(argument(0)), static_cast<uint32_t>(argument(1)), time);
         return;
-      case Effect::kDup:
+      case CallEffect::kDup:
         if (!failed) files_.duplicate(call.pid, fd_of(argument(0)), call.result, Descriptor::kNo, time, time);
         return;
-      case Effect::kDup2:
+      case CallEffect::kDup2:
         if (!failed)
           files_.duplicate(call.pid, fd_of(argument(0)), call.result,
-                           on_exec(kind_of(call.number).arguments.size() > 2 && (argument(2) & O_CLOEXEC) != 0), time,
+                           on_exec(kinds_.of(call.number).arguments.size() > 2 && (argument(2) & O_CLOEXEC) != 0), time,
                            time);
         return;
-      case Effect::kFcntl: {
+      case CallEffect::kFcntl: {
         const int64_t command = argument(1);
         if (failed) return;
         if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
@@ -419,33 +320,33 @@ class Descriptors final : public Operator {
           files_.set_on_exec(call.pid, fd_of(argument(0)), on_exec((argument(2) & FD_CLOEXEC) != 0));
         return;
       }
-      case Effect::kDirectory:
+      case CallEffect::kDirectory:
         if (!failed)
           files_.changed_directory(
               call.pid,
               call.texts[0].known ? files_.absolute(call.pid, AT_FDCWD, call.texts[0].text, call.start, passed_) : "",
               time);
         return;
-      case Effect::kFileDirectory:
+      case CallEffect::kFileDirectory:
         if (!failed)
           files_.changed_directory(call.pid,
                                    call.files[0] && call.files[0]->settled(passed_) ? call.files[0]->name() : "", time);
         return;
-      case Effect::kRead:
-      case Effect::kWrite:
-      case Effect::kOther: {
+      case CallEffect::kRead:
+      case CallEffect::kWrite:
+      case CallEffect::kOther: {
         const OpenFileRef& file = call.files[static_cast<size_t>(effect.first)];
         if (file)
           work(file, ref,
-               effect.kind == Effect::kRead    ? &OpenFile::Sums::reads
-               : effect.kind == Effect::kWrite ? &OpenFile::Sums::writes
-                                               : &OpenFile::Sums::others,
-               effect.kind == Effect::kRead    ? &OpenFile::Sums::read_bytes
-               : effect.kind == Effect::kWrite ? &OpenFile::Sums::write_bytes
-                                               : nullptr);
+               effect.kind == CallEffect::kRead    ? &OpenFile::Sums::reads
+               : effect.kind == CallEffect::kWrite ? &OpenFile::Sums::writes
+                                                   : &OpenFile::Sums::others,
+               effect.kind == CallEffect::kRead    ? &OpenFile::Sums::read_bytes
+               : effect.kind == CallEffect::kWrite ? &OpenFile::Sums::write_bytes
+                                                   : nullptr);
         return;
       }
-      case Effect::kMove: {
+      case CallEffect::kMove: {
         const OpenFileRef& to = call.files[static_cast<size_t>(effect.first)];
         const OpenFileRef& from = call.files[static_cast<size_t>(effect.second)];
         if (to) work(to, ref, &OpenFile::Sums::writes, &OpenFile::Sums::write_bytes);
@@ -457,7 +358,7 @@ class Descriptors final : public Operator {
 
   using Counter = uint64_t OpenFile::Sums::*;
 
-  void work(const OpenFileRef& file, const CallRef& call, Counter counter, Counter bytes) {
+  void work(const OpenFileRef& file, const FileCallRef& call, Counter counter, Counter bytes) {
     if (!call->exact) return;
     touch(file);
     for (OpenFile::Sums* sums : {&file->now, &file->all}) {
@@ -470,7 +371,7 @@ class Descriptors final : public Operator {
       sums->longest_ns = std::max<uint64_t>(sums->longest_ns, call->took);
     }
     if (spec_.age_ns != 0 && call->took >= spec_.age_ns)
-      add_slow({Slow::kWork, call->start, call->took, call->pid, call->tid, call->comm, call->number, call->result,
+      add_slow({SlowFile::kWork, call->start, call->took, call->pid, call->tid, call->comm, call->number, call->result,
                 file, call, ""});
   }
 
@@ -487,10 +388,11 @@ class Descriptors final : public Operator {
   void ended(const OpenFileRef& file, Nanos time, const char* how) {
     if (!file->seen || file->inherited || *how == '\0') return;
     if (spec_.than_ns == 0 || time < file->opened || time - file->opened < spec_.than_ns) return;
-    add_slow({Slow::kLifetime, file->opened, time - file->opened, file->pid, file->tid, 0, -1, 0, file, nullptr, how});
+    add_slow(
+        {SlowFile::kLifetime, file->opened, time - file->opened, file->pid, file->tid, 0, -1, 0, file, nullptr, how});
   }
 
-  void add_slow(Slow slow) {
+  void add_slow(SlowFile slow) {
     if (spec_.slow.empty()) return;
     if (slow_.size() >= kMostSlow)
       overflow_++;
@@ -498,44 +400,33 @@ class Descriptors final : public Operator {
       slow_.push_back(std::move(slow));
   }
 
-  std::string call_name(int64_t number) const {
-    if (call_names_)
-      if (const auto found = call_names_->find(number); found != call_names_->end()) return found->second;
-    return std::to_string(number);
-  }
-
-  bool settled(const Call& call) const {
+  bool settled(const FileCall& call) const {
     for (const OpenFileRef& file : call.files)
       if (file && !file->settled(passed_)) return false;
     return !call.opened || call.opened->settled(passed_);
-  }
-
-  static std::string marked(const OpenFileRef& file) {
-    if (!file || file->name().empty()) return "";
-    return (file->unsure() ? "?" : "=") + file->name();
   }
 
   void write_lines(SnapshotData& out, Nanos now, Engine& engine) {
     TableData table;
     table.name = spec_.lines;
     table.key = {"tid"};
-    Lines columns(table);
+    CallRows rows(table, kinds_, zero_);
     while (!lines_.empty() && settled(*lines_.front())) {
-      columns.add(*lines_.front(), *this, engine, now);
+      rows.add(*lines_.front(), engine, now);
       lines_.pop_front();
     }
     // What is in flight is told once, in its turn.
     if (lines_.empty()) {
-      std::vector<CallRef> open;
+      std::vector<FileCallRef> open;
       for (auto& [tid, call] : pending_)
         if (call->shown && !call->told && call->start + kSplitAfter <= now && settled(*call)) open.push_back(call);
-      std::sort(open.begin(), open.end(), [](const CallRef& a, const CallRef& b) { return a->start < b->start; });
-      for (const CallRef& call : open) {
-        columns.add(*call, *this, engine, now);
+      std::sort(open.begin(), open.end(),
+                [](const FileCallRef& a, const FileCallRef& b) { return a->start < b->start; });
+      for (const FileCallRef& call : open) {
+        rows.add(*call, engine, now);
         call->told = true;
       }
     }
-    table.length = columns.length;
     out.tables.push_back(std::move(table));
     if (unshown_)
       out.notes.push_back(std::to_string(unshown_) +
@@ -543,81 +434,11 @@ class Descriptors final : public Operator {
     unshown_ = 0;
   }
 
-  // The columns of a line, in the order of their making.
-  struct Lines {
-    explicit Lines(TableData& table)
-        : at(table.number("at_ms")),
-          since(table.number("since_ms")),
-          took(table.number("took_ns")),
-          cpu(table.number("cpu")),
-          pid(table.number("pid")),
-          tid(table.number("tid")),
-          comm(table.text("comm")),
-          call(table.text("call")),
-          result(table.number("result")),
-          end(table.number("end")),
-          told(table.number("told")),
-          exact(table.number("exact")),
-          file(table.text("file")) {
-      for (size_t i = 0; i < kArguments; i++) {
-        arguments[i] = &table.text("arg" + std::to_string(i));
-        texts[i] = &table.text("text" + std::to_string(i));
-      }
-    }
-    void add(const Call& from, const Descriptors& of, Engine& engine, Nanos now) {
-      length++;
-      at.add(static_cast<double>(from.start) / 1e6);
-      since.add((static_cast<double>(from.start) - static_cast<double>(of.zero_)) / 1e6);
-      took.add(static_cast<double>(from.end == Call::kOpen ? now - from.start : from.took));
-      cpu.add(from.cpu);
-      pid.add(from.pid);
-      tid.add(from.tid);
-      comm.add_text(engine.strings.text(from.comm));
-      call.add_text(of.call_name(from.number));
-      result.add(static_cast<double>(from.result));
-      end.add(from.end);
-      told.add(from.told);
-      exact.add(from.exact);
-      file.add_text(marked(from.opened));
-      const std::string& letters = of.kind_of(from.number).arguments;
-      for (size_t i = 0; i < kArguments; i++) {
-        char hex[24];
-        std::snprintf(hex, sizeof hex, "0x%llx", static_cast<unsigned long long>(from.arguments[i]));
-        arguments[i]->add_text(i < letters.size() || letters.empty() ? hex : "");
-        const Text& text = from.texts[i];
-        texts[i]->add_text(text.known ? (text.unsure ? "?" : "=") + text.text : marked(from.files[i]));
-      }
-    }
-    uint32_t length = 0;
-    ColumnData &at, &since, &took, &cpu, &pid, &tid, &comm, &call, &result, &end, &told, &exact, &file;
-    std::array<ColumnData*, kArguments> arguments, texts;
-  };
-
   void write_files(SnapshotData& out, Nanos now, Engine& engine) {
     TableData table;
     table.name = spec_.files;
     table.key = {"pid", "fd", "opened_ms"};
-    ColumnData& pid = table.number("pid");
-    ColumnData& comm = table.text("comm");
-    ColumnData& fd = table.number("fd");
-    ColumnData& opened = table.number("opened_ms");
-    ColumnData& seen = table.number("seen");
-    ColumnData& age = table.number("age_ns");
-    ColumnData& closed = table.number("closed");
-    ColumnData& path = table.text("path");
-    ColumnData& mount = table.text("mount");
-    ColumnData& fstype = table.text("fstype");
-    std::vector<std::pair<ColumnData*, Counter>> sums;
-    for (auto& [name, counter] :
-         std::initializer_list<std::pair<const char*, Counter>>{{"reads", &OpenFile::Sums::reads},
-                                                                {"writes", &OpenFile::Sums::writes},
-                                                                {"others", &OpenFile::Sums::others},
-                                                                {"errors", &OpenFile::Sums::errors},
-                                                                {"read_bytes", &OpenFile::Sums::read_bytes},
-                                                                {"write_bytes", &OpenFile::Sums::write_bytes},
-                                                                {"io_ns", &OpenFile::Sums::io_ns},
-                                                                {"longest_ns", &OpenFile::Sums::longest_ns}})
-      sums.emplace_back(&table.number(name), counter);
+    OpenFileRows rows(table, mounts_);
     if (!touched_.empty()) mounts_.refresh();
     std::vector<OpenFileRef> later;
     for (const OpenFileRef& file : touched_) {
@@ -626,20 +447,7 @@ class Descriptors final : public Operator {
         later.push_back(file);
         continue;
       }
-      table.length++;
-      pid.add(file->pid);
-      comm.add_text(engine.strings.text(engine.tasks.get(file->pid).comm));
-      fd.add(file->fd);
-      opened.add(static_cast<double>(file->opened) / 1e6);
-      seen.add(file->seen);
-      const Nanos until = file->closed ? file->closed : now;
-      age.add(until > file->opened ? static_cast<double>(until - file->opened) : 0);
-      closed.add(file->closed != 0);
-      path.add_text(shown_name(*file));
-      const Mounts::Mount& on = mounts_.of(file->name());
-      mount.add_text(on.point);
-      fstype.add_text(on.type);
-      for (auto& [column, counter] : sums) column->add(static_cast<double>(file->now.*counter));
+      rows.add(*file, engine, now);
       file->now = {};
       file->touched = false;
     }
@@ -648,32 +456,37 @@ class Descriptors final : public Operator {
     note_overflow(out);
   }
 
-  static std::string shown_name(const OpenFile& file) { return file.name() + (file.unsure() ? "?" : ""); }
-
   void note_overflow(SnapshotData& out) {
     if (overflow_) out.notes.push_back(spec_.name + ": " + std::to_string(overflow_) + " rows are not shown");
     overflow_ = 0;
   }
 
   void write_slow(SnapshotData& out, Nanos now, Engine& engine) {
-    SlowRows rows(spec_.slow);
+    TableData table;
+    table.name = spec_.slow;
+    table.key = {"pid", "tid", "at_ms"};
+    SlowRows rows(table, kinds_, mounts_, [this](const FileCall& call) {
+      OpenFile file;
+      name(call, file, kinds_.of(call.number).effect);
+      return file;
+    });
     mounts_.refresh();
-    std::vector<Slow> later;
-    for (const Slow& slow : slow_) {
+    std::vector<SlowFile> later;
+    for (const SlowFile& slow : slow_) {
       const bool ready = (!slow.file || slow.file->settled(passed_)) && (!slow.call || settled(*slow.call));
       if (!ready)
         later.push_back(slow);
       else
-        rows.add(slow, false, *this, engine);
+        rows.add(slow, false, engine);
     }
     slow_ = std::move(later);
     // In flight: opening now, and work that has not returned.
     size_t looks = 0;
     for (auto& [tid, call] : pending_) {
-      const Effect& effect = kind_of(call->number).effect;
-      const bool opening = effect.kind == Effect::kOpen;
+      const CallEffect& effect = kinds_.of(call->number).effect;
+      const bool opening = effect.kind == CallEffect::kOpen;
       const uint64_t least = opening ? spec_.than_ns : spec_.age_ns;
-      const int which = effect.kind == Effect::kClose ? 0 : effect.first;
+      const int which = effect.kind == CallEffect::kClose ? 0 : effect.first;
       const OpenFileRef file = opening || which < 0 ? nullptr : call->files[static_cast<size_t>(which)];
       if (least == 0 || call->start + least > now || !settled(*call) || (!opening && (!file || !file->is_path())))
         continue;
@@ -681,94 +494,27 @@ class Descriptors final : public Operator {
       if (opening && effect.second >= 0 && !call->texts[static_cast<size_t>(effect.second)].known && looks++ < 128 &&
           engine.world.here())
         read_memory(*call, static_cast<size_t>(effect.second));
-      rows.add({opening ? Slow::kOpening : Slow::kWork, call->start, now - call->start, call->pid, tid, call->comm,
-                call->number, 0, file, call, engine.world.here() ? engine.world.wait_channel(tid) : ""},
-               true, *this, engine);
+      rows.add({opening ? SlowFile::kOpening : SlowFile::kWork, call->start, now - call->start, call->pid, tid,
+                call->comm, call->number, 0, file, call, engine.world.here() ? engine.world.wait_channel(tid) : ""},
+               true, engine);
     }
-    out.tables.push_back(std::move(rows.table));
+    out.tables.push_back(std::move(table));
     note_overflow(out);
   }
-
-  struct SlowRows {
-    explicit SlowRows(const std::string& name)
-        : kind(table.text("kind")),
-          now(table.number("in_flight")),
-          at_least(table.number("at_least")),
-          at(table.number("at_ms")),
-          took(table.number("took_ns")),
-          pid(table.number("pid")),
-          tid(table.number("tid")),
-          comm(table.text("comm")),
-          call(table.text("call")),
-          fd(table.number("fd")),
-          result(table.number("result")),
-          flags(table.number("flags")),
-          io(table.number("io_ns")),
-          bytes(table.number("bytes")),
-          how(table.text("how")),
-          path(table.text("path")),
-          fstype(table.text("fstype")),
-          device(table.text("device")) {
-      table.name = name;
-      table.key = {"pid", "tid", "at_ms"};
-    }
-    void add(const Slow& slow, bool in_flight, Descriptors& of, Engine& engine) {
-      static const char* const kinds[] = {"open", "lifetime", "io"};
-      std::string name;
-      int64_t open_flags = slow.file ? slow.file->flags : -1;
-      if (slow.file) {
-        if (!slow.file->is_path()) return;
-        name = shown_name(*slow.file);
-      } else if (slow.call) {
-        const Effect& effect = of.kind_of(slow.call->number).effect;
-        OpenFile file;
-        of.name(*slow.call, file, effect);
-        name = shown_name(file);
-        if (effect.third >= 0) open_flags = slow.call->arguments[static_cast<size_t>(effect.third)];
-      }
-      table.length++;
-      kind.add_text(kinds[slow.kind]);
-      now.add(in_flight);
-      at_least.add(slow.call ? !slow.call->exact : 0);
-      at.add(static_cast<double>(slow.start) / 1e6);
-      took.add(static_cast<double>(slow.took));
-      pid.add(slow.pid);
-      tid.add(slow.tid);
-      comm.add_text(engine.strings.text(slow.comm ? slow.comm : engine.tasks.get(slow.tid).comm));
-      call.add_text(slow.number < 0 ? "" : of.call_name(slow.number));
-      fd.add(slow.file ? slow.file->fd : kUnknown);
-      result.add(in_flight || slow.kind == Slow::kLifetime ? kUnknown : static_cast<double>(slow.result));
-      flags.add(open_flags < 0 ? kUnknown : static_cast<double>(open_flags));
-      const bool whole = slow.kind == Slow::kLifetime && slow.file;
-      io.add(whole ? static_cast<double>(slow.file->all.io_ns) : kUnknown);
-      bytes.add(whole ? static_cast<double>(slow.file->all.read_bytes + slow.file->all.write_bytes)
-                : slow.kind == Slow::kWork && !in_flight && slow.result >= 0 ? static_cast<double>(slow.result)
-                                                                             : kUnknown);
-      how.add_text(slow.how);
-      path.add_text(name);
-      const Mounts::Mount& on = of.mounts_.of(name);
-      fstype.add_text(on.type);
-      device.add_text(on.device);
-    }
-    TableData table;
-    ColumnData &kind, &now, &at_least, &at, &took, &pid, &tid, &comm, &call, &fd, &result, &flags, &io, &bytes, &how,
-        &path, &fstype, &device;
-  };
 
   const OperatorSpec spec_;
   const std::vector<Clause> clauses_;
   TaskFilter filter_;
   std::vector<Part> parts_;  // per clause
   bool has_texts_ = false;
-  const Engine::Names* call_names_ = nullptr;
-  std::unordered_map<int64_t, CallKind> kinds_;  // by number
+  const CallKinds kinds_;
   OpenFiles files_;
   Mounts mounts_;
-  std::unordered_map<uint32_t, CallRef> pending_, done_;      // by thread: in flight, the last that returned
+  std::unordered_map<uint32_t, FileCallRef> pending_, done_;  // by thread: in flight, the last that returned
   std::unordered_map<uint32_t, std::vector<Stashed>> stash_;  // texts of calls that have not been told yet
-  std::deque<CallRef> lines_;
+  std::deque<FileCallRef> lines_;
   std::vector<OpenFileRef> touched_;
-  std::vector<Slow> slow_;
+  std::vector<SlowFile> slow_;
   const size_t cap_;
   uint64_t unshown_ = 0, overflow_ = 0, dropped_ = 0;
   Nanos zero_ = 0;               // of the first call

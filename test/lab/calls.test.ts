@@ -120,8 +120,8 @@ describe.each(findKernels())('calls on $release', (kernel) => {
       'loop.ko': join(modules, 'lib/modules', kernel.release, 'loop.ko'),
       'ext3.img': join(work, 'ext3.img'),
     };
-    outcome = await runKtopGuest({ kernel, files, script: SCRIPT, timeout_ms: 280_000 });
-  }, 300_000);
+    outcome = await runKtopGuest({ kernel, files, script: SCRIPT });
+  }, 420_000);
 
   test('ls on ext3: a tree whose every call returns', () => {
     const pictures = picturesOf(outcome, 'ls');

@@ -27,7 +27,7 @@ export interface Job {
   readonly files?: Readonly<Record<string, string>>;
   /** Kernel modules to load first. */
   readonly modules?: readonly string[];
-  /** Default 120 s. */
+  /** Default 400 s: a busy machine emulates slowly. */
   readonly timeout_ms?: number;
 }
 
@@ -124,7 +124,7 @@ export async function runGuest(job: Job): Promise<Outcome> {
         ...drive(`${archive},readonly=on`, 'job'),
         ...drive(out, 'out'),
       ],
-      job.timeout_ms ?? 120_000,
+      job.timeout_ms ?? 400_000,
     );
     mkdirSync(join(work, 'out'));
     command('tar', ['xf', out, '-C', join(work, 'out')]);

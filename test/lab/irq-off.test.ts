@@ -55,7 +55,7 @@ describe.each(findKernels())('irq-off on $release', (kernel) => {
     const files = { 'irqoff.ko': buildModule(kernel) };
     outcome = await runKtopGuest({ kernel, files, script: SCRIPT });
     hits = hitsOf(picturesOf(outcome, 'irq'));
-  }, 240_000);
+  }, 420_000);
 
   const truths = (cpu: number) =>
     parseOffs(fileOf(outcome, 'dmesg')).filter((each) => each.what === 'irq' && each.cpu === cpu);

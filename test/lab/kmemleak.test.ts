@@ -61,8 +61,8 @@ describe.each(findKernels())('kmemleak on $release', (kernel) => {
 
   beforeAll(async () => {
     const files = { 'objects.ko': buildModule(kernel, OBJECTS) };
-    outcome = await runKtopGuest({ kernel, files, script: SCRIPT, timeout_ms: 280_000 });
-  }, 300_000);
+    outcome = await runKtopGuest({ kernel, files, script: SCRIPT });
+  }, 420_000);
 
   const counts = (name: string, site: string) =>
     Object.fromEntries(

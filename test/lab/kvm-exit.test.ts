@@ -119,9 +119,8 @@ describe.each(findKernels())('kvm-exit on $release', (kernel) => {
       modules: ['kvm-amd'],
       files,
       script: SCRIPT,
-      timeout_ms: 280_000,
     });
-  }, 300_000);
+  }, 420_000);
 
   test('counts every exit under the name the kernel gives it', () => {
     const pictures = picturesOf(outcome, 'all');

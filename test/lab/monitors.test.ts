@@ -58,7 +58,7 @@ describe.each(findKernels())('monitors on $release', (kernel) => {
     const programs = ['net', 'disk', 'burn', 'waits', 'objects'];
     const files = Object.fromEntries(programs.map((name) => [name, workload(name)]));
     outcome = await runKtopGuest({ kernel, modules: ['kvm-amd'], files, script: SCRIPT });
-  }, 240_000);
+  }, 420_000);
 
   const load = <T>(name: string) => JSON.parse(fileOf(outcome, `${name}.load`)) as T;
 

@@ -14,7 +14,7 @@ export HOME=/root
 find / -xdev -name 'ktop*' -perm -004 -not -path '/job/*' >/out/readable
 `;
 
-test('the single executable in a guest', { timeout: 300_000 }, async () => {
+test('the single executable in a guest', { timeout: 420_000 }, async () => {
   const kernel = findKernels().at(-1);
   if (kernel === undefined) throw new Error('no kernel for a guest');
   const { executable } = packages();

@@ -102,10 +102,10 @@ describe.each(findKernels())('probes on $release', (kernel) => {
       platform: 'node',
     });
     const files = { 'question.json': question, 'driver.mjs': driver };
-    outcome = await runKtopGuest({ kernel, files, script: SCRIPT, timeout_ms: 280_000 });
+    outcome = await runKtopGuest({ kernel, files, script: SCRIPT });
     answers = JSON.parse(fileOf(outcome, 'answers.json')) as Answers;
     rmSync(work, { recursive: true });
-  }, 300_000);
+  }, 420_000);
 
   const last = (name: string): Picture => {
     const picture = picturesOf(outcome, name).at(-1);

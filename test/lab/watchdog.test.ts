@@ -65,12 +65,12 @@ describe.each(findKernels())('watchdog on $release', (kernel) => {
 
   beforeAll(async () => {
     const files = { 'irqoff.ko': buildModule(kernel), beat: workload('beat') };
-    outcome = await runKtopGuest({ kernel, files, script: SCRIPT, timeout_ms: 280_000 });
+    outcome = await runKtopGuest({ kernel, files, script: SCRIPT });
     offset_ms = Number(fileOf(outcome, 'offset'));
     seen = picturesOf(outcome, 'dog').flatMap(({ time, rows }) =>
       rows.filter(({ cpu }) => cpu === CPU).map((row) => ({ at_ms: Date.parse(time), row })),
     );
-  }, 300_000);
+  }, 420_000);
 
   /** What the module did: from when to when, wall clock. */
   const deed = (what: 'preempt' | 'irq', n = 0) => {
