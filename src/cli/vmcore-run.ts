@@ -15,8 +15,8 @@ import {
   similarJson,
   similarText,
 } from '../output/vmcore-fleet.ts';
-import { reportJson, reportText } from '../output/vmcore-report.ts';
-import { complain } from '../output/writer.ts';
+import { reportJson, reportJsonPart, reportText, reportTextPart } from '../output/vmcore-report.ts';
+import { complain, StatusLine } from '../output/writer.ts';
 import { sanitise } from '../panels/sanitise.ts';
 import { BatchError, runBatch } from '../vmcore/batch/batch.ts';
 import type { CoreRecord } from '../vmcore/batch/record.ts';
@@ -27,7 +27,7 @@ import { runCommand } from '../vmcore/commands/run.ts';
 import type { OpenCore, OwnCommand } from '../vmcore/core.ts';
 import { CrashError } from '../vmcore/crash/crash-error.ts';
 import { CrashDesk } from '../vmcore/crash/desk.ts';
-import { wantsFallback } from '../vmcore/crash/fallback.ts';
+import { needsFallback, wantsFallback } from '../vmcore/crash/fallback.ts';
 import {
   clusterName,
   clusterNumber,
@@ -42,7 +42,7 @@ import { linesOf } from '../vmcore/screen/lines.ts';
 import { suggestion } from './nearest.ts';
 import { UsageError } from './usage-error.ts';
 import { quote } from './values.ts';
-import type { FleetAction, VmcoreCommand } from './vmcore.ts';
+import type { FleetAction, VmcoreCommand, VmcoreFormat } from './vmcore.ts';
 
 export interface VmcoreSurroundings {
   /** Resolves to the exit code. */
@@ -73,12 +73,15 @@ export async function runVmcore(
 type One = Extract<VmcoreCommand, { kind: 'vmcore-report' }>;
 
 /** A report is always printed; what is no core at all has failed. */
-async function oneReport({ file, vmlinux, format }: One, { print }: VmcoreSurroundings): Promise<number> {
+async function oneReport({ file, vmlinux, format }: One, around: VmcoreSurroundings): Promise<number> {
   const core = openCore(file, vmlinux === undefined ? {} : { vmlinux });
   try {
-    const report = await compared(await core.report(), vmlinux);
-    const code = await print(format === 'json' ? reportJson(report) : reportText(report));
-    if (code !== 0 || report.status !== 'none') return code;
+    const report = await core.report();
+    const { status } = report;
+    if (status !== 'none' && (vmlinux !== undefined || wantsFallback(report)))
+      return await bothReports(report, vmlinux, format, around);
+    const code = await around.print(textOfReport(report, format));
+    if (code !== 0 || status !== 'none') return code;
     complain(sanitise(report.failures[0]?.text ?? `${file} cannot be read; give a vmcore`));
     return 1;
   } finally {
@@ -86,19 +89,41 @@ async function oneReport({ file, vmlinux, format }: One, { print }: VmcoreSurrou
   }
 }
 
+const textOfReport = (report: Report, format: VmcoreFormat): string =>
+  format === 'json' ? reportJson(report) : reportText(report);
+
 /**
  * Who gives a vmlinux wants both: what crash says otherwise stands in the report, or why it says nothing. Where the
- * native reader does not understand the core, crash is all there is.
+ * native reader does not understand the core, crash is all there is. It takes seconds, for which nobody waits without
+ * an answer: what it cannot change is printed before it, or else the reason why there is nothing yet.
  */
-async function compared(report: Report, vmlinux: string | undefined): Promise<Report> {
-  if (report.status === 'none' || (vmlinux === undefined && !wantsFallback(report))) return report;
+async function bothReports(
+  report: Report,
+  vmlinux: string | undefined,
+  format: VmcoreFormat,
+  { print, stderr }: VmcoreSurroundings,
+): Promise<number> {
   const desk = new CrashDesk({
     core: report.file.path,
     kernel: () => report.kernel,
     ...(vmlinux === undefined ? {} : { vmlinux }),
   });
+  const part = format === 'json' ? reportJsonPart : reportTextPart;
+  const waiting = new StatusLine();
   try {
-    return await desk.completedOrWhy(report);
+    const starts = desk.problem() === undefined;
+    const early = starts && !needsFallback(report);
+    if (early) {
+      const code = await print(part(report, 'head'));
+      if (code !== 0) return code;
+      if (stderr.isTTY) waiting.draw('crash is asked, which takes seconds');
+    } else if (starts) {
+      const why = report.failures[0]?.text ?? 'the core cannot be read without it';
+      complain(sanitise(`${why}; crash is asked, which takes seconds`));
+    }
+    const both = await desk.completedOrWhy(report);
+    waiting.clear();
+    return await print(early ? part(both, 'rest') : textOfReport(both, format));
   } finally {
     await desk.close();
   }

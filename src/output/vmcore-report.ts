@@ -20,6 +20,9 @@ import { tableLines } from './plain.ts';
 
 type JsonObject = { readonly [key: string]: Json };
 
+/** A report in two pieces that follow each other: what crash, asked afterwards, adds nothing to, and the rest. */
+export type ReportPart = 'head' | 'rest';
+
 // ---------------------------------------------------------------- JSON
 
 /** Ends in a line feed. Sections by name; of each the first table is `rows`, others go by their name. */
@@ -27,12 +30,18 @@ export function reportJson(report: Report): string {
   return jsonText(reportObject(report));
 }
 
+/** The same text in two pieces, to be written one behind the other. */
+export function reportJsonPart(report: Report, part: ReportPart): string {
+  return part === 'head'
+    ? jsonText(headObject(report)).replace(/}\n$/, ',')
+    : jsonText(restObject(report)).slice(1);
+}
+
 export function reportObject(report: Report): JsonObject {
-  const { schema, status, file, kernel, crash, findings, failures, ms, timings } = report;
-  const sections = SECTIONS.flatMap((layout): [string, Json][] => {
-    const section = report.sections[layout.name];
-    return section === undefined ? [] : [[layout.name, sectionObject(layout, section)]];
-  });
+  return { ...headObject(report), ...restObject(report) };
+}
+
+function headObject({ schema, status, file, kernel, crash, findings }: Report): JsonObject {
   return {
     ktop: 1,
     vmcore: schema,
@@ -47,6 +56,16 @@ export function reportObject(report: Report): JsonObject {
       panic_stack: crash.panic_stack.map(frameObject),
     },
     findings: plain(findings),
+  };
+}
+
+function restObject(report: Report): JsonObject {
+  const { failures, ms, timings } = report;
+  const sections = SECTIONS.flatMap((layout): [string, Json][] => {
+    const section = report.sections[layout.name];
+    return section === undefined ? [] : [[layout.name, sectionObject(layout, section)]];
+  });
+  return {
     sections: Object.fromEntries(sections),
     failures: plain(failures),
     ms: round(ms),
@@ -102,14 +121,16 @@ const logObject = ({ at_ms, level, cpu, tid, text }: DmesgEntry): JsonObject => 
 
 /** Everything, most telling first; ends in a line feed. Always something, whatever could not be read. */
 export function reportText(report: Report): string {
-  const lines = [
-    ...headLines(report),
-    ...findingLines(report),
-    ...blamedLines(report),
-    ...SECTIONS.flatMap((layout) => sectionLines(layout, report)),
-    ...failureLines(report),
-  ];
-  return `${lines.map((line) => sanitise(line)).join('\n')}\n`;
+  return reportTextPart(report, 'head') + reportTextPart(report, 'rest');
+}
+
+/** The same text in two pieces, to be written one behind the other; the second may be `''`. */
+export function reportTextPart(report: Report, part: ReportPart): string {
+  const lines =
+    part === 'head'
+      ? [...headLines(report), ...findingLines(report), ...blamedLines(report)]
+      : [...SECTIONS.flatMap((layout) => sectionLines(layout, report)), ...failureLines(report)];
+  return lines.map((line) => `${sanitise(line)}\n`).join('');
 }
 
 const titled = (title: string, lines: readonly string[]): string[] =>

@@ -419,6 +419,74 @@ const run = (args: readonly string[]) =>
     }),
   );
 
+/** The real crash, which begins only when it is told to: what comes before does not wait for it. */
+function heldBack(args: readonly string[]) {
+  const bin = mkdtempSync(join(work, 'held-'));
+  const gate = join(bin, 'gate');
+  command('mkfifo', [gate]);
+  const real = spawnSync('sh', ['-c', 'command -v crash'], { encoding: 'utf8' }).stdout.trim();
+  writeFileSync(join(bin, 'crash'), `#!/bin/sh\nread -r go <${gate}\nexec ${real} "$@"\n`, { mode: 0o755 });
+  const child = startChild(paths.node(), [paths.ktop, ...args], {
+    env: { ...process.env, XDG_CACHE_HOME: join(work, 'cache'), PATH: `${bin}:${process.env.PATH}` },
+    timeout: START_MS,
+    killSignal: 'SIGKILL',
+  });
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      said[stream] += text;
+    });
+  const end = new Promise<number | null>((resolve) => child.once('close', resolve));
+  return {
+    said,
+    until: async (stream: 'stdout' | 'stderr', wanted: RegExp) => {
+      while (!wanted.test(said[stream])) {
+        if (child.exitCode !== null) throw new Error(`it ended: ${said.stdout.slice(-500)}${said.stderr}`);
+        await sleep(10);
+      }
+    },
+    /** Resolves to the exit code. */
+    go: () => {
+      writeFileSync(gate, 'go\n');
+      return end;
+    },
+  };
+}
+
+describe('nobody waits for crash without an answer', () => {
+  const args = (format: string) => ['vmcore', fileOf('null-a'), '--vmlinux', old, format];
+
+  test(
+    'as text: what crash cannot change stands there before it has begun',
+    async () => {
+      const { said, until, go } = heldBack(args('--plain'));
+      await until('stdout', /\nblamed stack \([^)]*\):\n(?: {4}.*\n)+$/);
+      expect(said.stdout).toMatch(/^panic +BUG: kernel NULL pointer dereference/);
+      expect(said.stdout).not.toContain('\nCPUs (');
+      expect(await go()).toBe(0);
+      expect(said.stdout).toMatch(/\nnote: the backends disagree on tasks: native \d+, crash \d+\n/);
+      expect(said.stdout.match(/^panic /gm)).toHaveLength(1);
+      expect(said.stderr).toBe('');
+    },
+    START_MS,
+  );
+
+  test(
+    'as JSON: the beginning of the object',
+    async () => {
+      const { said, until, go } = heldBack(args('--json'));
+      await until('stdout', /"findings":\[.*\],$/);
+      const { crash } = JSON.parse(`${said.stdout.slice(0, -1)}}`);
+      expect(crash).toMatchObject({ class: 'null-deref', blame: { function: 'weigh_missing' } });
+      expect(await go()).toBe(0);
+      const report = JSON.parse(said.stdout);
+      expect(report).toMatchObject({ ktop: 1, status: 'full', crash, failures: [] });
+      expect(report.sections.tasks.disagreements).not.toEqual([]);
+    },
+    START_MS,
+  );
+});
+
 describe('a core that only crash can read', () => {
   const NAME = 'sysrq-a';
   const lonely = () => join(work, 'lonely');
@@ -471,6 +539,24 @@ describe('a core that only crash can read', () => {
       expect(report.sections.modules.rows.map(({ module }: { module: string }) => module).sort()).toEqual(
         truth.modules.map(({ name }) => name).sort(),
       );
+    },
+    START_MS,
+  );
+
+  test(
+    'why there is nothing yet is said before crash has begun',
+    async () => {
+      const { said, until, go } = heldBack([
+        'vmcore',
+        core(),
+        '--vmlinux',
+        join(work, 'no-types'),
+        '--plain',
+      ]);
+      await until('stderr', /^ktop: .*BTF.*; crash is asked, which takes seconds\n$/);
+      expect(said.stdout).toBe('');
+      expect(await go()).toBe(0);
+      expect(said.stdout).toMatch(/^panic +Kernel panic - not syncing: sysrq triggered crash\n/);
     },
     START_MS,
   );

@@ -22,6 +22,17 @@ export class CrashDesk {
     this.#options = options;
   }
 
+  /** Why crash cannot be started at all, which is known at once; undefined where it may be. */
+  problem(): string | undefined {
+    try {
+      this.#open();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof CrashError)) throw error;
+      return error.message;
+    }
+  }
+
   /** Rejects with a CrashError, at once where crash cannot be started. */
   async run(command: string, options: RunOptions = {}): Promise<CrashAnswer> {
     const { session } = this.#open();
