@@ -267,7 +267,10 @@ function hungTask(scene: Scene, verdict: LogVerdict): Chosen | undefined {
       stack: placeOf(trace).frames,
       from: inCycle.has(root.task.addr) ? 'a task of the deadlock' : 'the owner of the lock',
       task: root.task,
-      reason: lock === undefined ? others : `it holds ${lock.name}; ${others}`,
+      reason:
+        lock === undefined
+          ? others
+          : `it ${lock.readers ? 'was the last to take' : 'holds'} ${lock.name}${lock.readers ? ' for reading' : ''}; ${others}`,
     };
   }
   const hung = named ?? longestBlocked(scene);

@@ -70,6 +70,31 @@ describe('locks', () => {
     });
   });
 
+  test('of a lock held for reading the owner is a hint, and nothing is claimed that rests on it', () => {
+    const locks = [
+      { ...LOCK, cycle: 1, kind: 'rwsem', readers: 'readers' },
+      { ...LOCK, lock: 'beta', owner_pid: 8, owner: 'right', cycle: 1, address: '0xffffffffc0001040' },
+    ];
+    const waits = [
+      { ...WAIT, cycle: 1 },
+      { ...WAIT, pid: 7, comm: 'left', lock: 'beta', owner_pid: 8, cycle: 1, address: '0xffffffffc0001040' },
+    ];
+    const [circle] = found({ tables: { locks: { locks, waits } } });
+    expect(circle).toMatchObject({
+      id: 'deadlock',
+      severity: 'warning',
+      text: 'perhaps a deadlock: 2 tasks wait for each other (right 8, left 7)',
+    });
+    expect(circle?.evidence.at(-1)).toMatch(
+      /^alpha is held for reading: its owner is the last task that took it/,
+    );
+    const asleep = [{ ...LOCK, kind: 'rwsem', readers: 'readers', owner_state: 'S', owner_at: 'poll' }];
+    expect(found({ tables: { locks: { locks: asleep, waits: [WAIT] } } })[0]).toMatchObject({
+      severity: 'warning',
+      text: 'alpha is held for reading, last taken so by left 7, which sleeps in poll; 1 task waits for it',
+    });
+  });
+
   test('an owner asleep, who waits for nobody', () => {
     const locks = [{ ...LOCK, lock: 'cgroup_mutex', owner_state: 'S', owner_at: 'sleep_with_lock' }];
     const [finding] = found({ tables: { locks: { locks, waits: [WAIT] } } });

@@ -8,8 +8,21 @@ const owner = (row: TableRow): string => {
   return Number.isNaN(pid) ? 'nobody known' : `${row.text('owner')} ${pid}`;
 };
 
+/**
+ * Of a lock that is held for reading the kernel notes the last task that took it, and leaves that there when the task
+ * lets go: it need not be one of those that hold it now.
+ */
+const isHint = (row: TableRow): boolean => row.text('readers') === 'readers';
+const HINT =
+  'held for reading: its owner is the last task that took it, which may have let go of it; the others are not noted';
+
 /** Tasks that wait for each other in a circle: none of them will ever run again. */
 export function deadlocks(report: Examined): Finding[] {
+  const hints = new Set(
+    rowsOf(report, 'locks')
+      .filter(isHint)
+      .map((row) => row.text('address')),
+  );
   const cycles = new Map<number, TableRow[]>();
   for (const row of rowsOf(report, 'locks', 'waits')) {
     const cycle = row.num('cycle');
@@ -24,14 +37,18 @@ export function deadlocks(report: Examined): Finding[] {
     const members = rows.filter((row) => owners.has(row.num('pid')));
     const others = rows.length - members.length;
     const more = others === 0 ? '' : `; ${plural(others, 'more waits', 'more wait')} for them`;
+    const unsure = members.find((row) => hints.has(row.text('address')));
     return {
       id: 'deadlock',
-      severity: 'alarm',
-      text: `deadlock: ${plural(members.length, 'task')} wait for each other (${members.map(who).join(', ')})${more}`,
-      evidence: [...members, ...rows.filter((row) => !members.includes(row))].map(
-        (row) =>
-          `${who(row)} waits for ${row.text('lock')}, held by ${owner(row)}, since ${time(row.num('blocked_ms'))}`,
-      ),
+      severity: unsure === undefined ? 'alarm' : 'warning',
+      text: `${unsure === undefined ? '' : 'perhaps a '}deadlock: ${plural(members.length, 'task')} wait for each other (${members.map(who).join(', ')})${more}`,
+      evidence: [
+        ...[...members, ...rows.filter((row) => !members.includes(row))].map(
+          (row) =>
+            `${who(row)} waits for ${row.text('lock')}, held by ${owner(row)}, since ${time(row.num('blocked_ms'))}`,
+        ),
+        ...(unsure === undefined ? [] : [`${unsure.text('lock')} is ${HINT}`]),
+      ],
       see: { section: 'locks', key: String(cycle) },
     };
   });
@@ -49,12 +66,14 @@ export function sleepingOwners(report: Examined): Finding[] {
       return [];
     const lock = row.text('lock') || row.text('address');
     const at = row.text('owner_at');
+    const hint = isHint(row);
     return [
       {
         id: 'owner-asleep',
-        severity: 'alarm',
-        text: `${lock} is held by ${owner(row)}, which sleeps${at === '' ? '' : ` in ${at}`}; ${plural(waiters, 'task waits', 'tasks wait')} for it`,
+        severity: hint ? 'warning' : 'alarm',
+        text: `${lock} is held ${hint ? 'for reading, last taken so ' : ''}by ${owner(row)}, which sleeps${at === '' ? '' : ` in ${at}`}; ${plural(waiters, 'task waits', 'tasks wait')} for it`,
         evidence: [
+          ...(hint ? [HINT] : []),
           `owner ${owner(row)} in state ${row.text('owner_state')}${at === '' ? '' : ` at ${at}`}`,
           `${row.text('kind')} at ${row.text('address')}, longest wait ${time(row.num('longest_ms'))}`,
           ...waitersFor(report, row.text('address')),
