@@ -73,7 +73,14 @@ const HARD = /hard LOCKUP on cpu (\d+)|Watchdog detected hard LOCKUP on cpu ?(\d
 const HUNG = /INFO: task (.*):(\d+) (?:is )?blocked (?:in I\/O wait )?for more than (\d+) seconds/;
 const RCU = /rcu.*(?:detected stalls? on CPUs|self-detected stall)/;
 
-export function readVerdict(log: readonly DmesgEntry[]): LogVerdict {
+/** With nothing in place of what programs wrote there. */
+const kernelsOwn = (log: readonly DmesgEntry[]): readonly DmesgEntry[] =>
+  log.some(({ foreign }) => foreign)
+    ? log.map((entry) => (entry.foreign ? { ...entry, text: '' } : entry))
+    : log;
+
+export function readVerdict(entries: readonly DmesgEntry[]): LogVerdict {
+  const log = kernelsOwn(entries);
   const panicAt = log.findIndex(({ text }) => PANIC.test(text));
   const said = panicAt < 0 ? undefined : PANIC.exec(log[panicAt]?.text ?? '')?.[1]?.trim();
   const end = panicAt < 0 ? log.length : panicAt;

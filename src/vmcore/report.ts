@@ -232,6 +232,8 @@ export interface Section {
 export interface DmesgEntry extends LogEntry {
   /** 0 (emergency) to 7 (debug). */
   readonly level: number;
+  /** A program wrote it (/dev/kmsg): the kernel did not say so. */
+  readonly foreign?: true;
 }
 
 export interface Disagreement {

@@ -253,6 +253,15 @@ test('of several oopses the one that killed', () => {
   expect(readVerdict(entries(`${first}\n${second}`))).toMatchObject({ class: 'gpf', rip: 'second+0x1/0x2' });
 });
 
+test('what a program wrote to the log is no word of the kernel’s', () => {
+  const lies = entries(`Kernel panic - not syncing: says a program
+    BUG: kernel NULL pointer dereference, address: 0000000000000bad
+    Oops: 0000 [#1] PREEMPT SMP`).map((entry) => ({ ...entry, foreign: true as const }));
+  expect(readVerdict(lies)).toMatchObject({ class: 'live', line: '', panic_string: undefined });
+  const truth = entries('Kernel panic - not syncing: sysrq triggered crash');
+  expect(readVerdict([...lies, ...truth])).toMatchObject({ class: 'sysrq', index: 3 });
+});
+
 test('nothing, and nonsense', () => {
   expect(readVerdict([]).class).toBe('live');
   expect(readVerdict(entries('Oops: '.repeat(5))).class).toBe('live');

@@ -91,7 +91,7 @@ function stackOf({ crash, sections }: Report): readonly string[] {
   const blamed = (crash.blame?.stack ?? []).map(frameText);
   if (blamed.length > 0 || crash.log_index === undefined) return blamed;
   return stackFromLog(
-    (sections.dmesg?.logs.dmesg ?? []).map(({ text }) => text),
+    (sections.dmesg?.logs.dmesg ?? []).map(({ text, foreign }) => (foreign ? '' : text)),
     crash.log_index,
   );
 }

@@ -109,8 +109,9 @@ function readRing(mem: Mem, info: VmcoreInfo): KernelLog {
       continue;
     }
     // facility, then flags (5 bits) and level (3 bits), behind the length.
-    const level = (meta[at.length + 3] as number) >> 5;
-    push(entries, text, Number(meta.readBigUInt64LE(at.time)), level, meta.readUInt32LE(at.caller));
+    const [facility, level] = [meta[at.length + 2] as number, (meta[at.length + 3] as number) >> 5];
+    const time = Number(meta.readBigUInt64LE(at.time));
+    push(entries, text, { time, facility, level, caller: meta.readUInt32LE(at.caller) });
   }
   return {
     entries,
@@ -160,18 +161,30 @@ function readOldBuffer(mem: Mem, info: VmcoreInfo): KernelLog {
       continue;
     }
     const text = mem.view(buffer + BigInt(place + header), head.readUInt16LE(at.text));
-    const level = (head[header - 1] as number) >> 5;
-    if (text !== undefined) push(entries, text, Number(head.readBigUInt64LE(at.time)), level, 0);
+    const [facility, level] = [head[header - 2] as number, (head[header - 1] as number) >> 5];
+    const time = Number(head.readBigUInt64LE(at.time));
+    if (text !== undefined) push(entries, text, { time, facility, level, caller: 0 });
     place += size;
     if (place >= length) break;
   }
   return { entries, warnings: [] };
 }
 
+interface Meta {
+  /** ns since boot */
+  readonly time: number;
+  /** Of syslog; 0 = the kernel itself, which no program can claim to be. */
+  readonly facility: number;
+  readonly level: number;
+  readonly caller: number;
+}
+
 /** One entry a line. */
-function push(entries: DmesgEntry[], text: Buffer, ns: number, level: number, caller: number): void {
+function push(entries: DmesgEntry[], text: Buffer, { time, facility, level, caller }: Meta): void {
   const cpu = caller >= CPU_CALLER ? caller - CPU_CALLER : -1;
   const tid = caller >= CPU_CALLER ? 0 : caller;
+  const from = { at_ms: time / 1e6, cpu, pid: tid, tid, comm: '' };
+  const foreign = facility === 0 ? {} : { foreign: true as const };
   for (const line of text.toString('utf8').split('\n'))
-    entries.push({ at_ms: ns / 1e6, cpu, pid: tid, tid, comm: '', text: line, level });
+    entries.push({ ...from, text: line, level, ...foreign });
 }

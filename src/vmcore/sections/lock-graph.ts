@@ -257,8 +257,8 @@ function nameSpinOwner(scene: Scene, locks: Lock[]): void {
   const spun = locks.filter(({ kind }) => kind === 'spinlock');
   const only = spun[0];
   if (only === undefined || spun.length > 1) return;
-  const sleepers = scene.log.entries.flatMap(({ text }) => {
-    const pid = /BUG: scheduling while atomic: .*\/(\d+)\/0x/.exec(text)?.[1];
+  const sleepers = scene.log.entries.flatMap(({ text, foreign }) => {
+    const pid = foreign ? undefined : /BUG: scheduling while atomic: .*\/(\d+)\/0x/.exec(text)?.[1];
     const task = pid === undefined ? undefined : scene.kernel.task(Number(pid));
     return task === undefined || task.state === 'R' ? [] : [task];
   });

@@ -110,7 +110,7 @@ const BUSY = 'busy() { while :; do :; done; }\n';
 /** The crime `given` takes that mutex of the kernel's own. */
 const given = (mutex: string) =>
   `echo "given $(sed -n 's/ [a-zA-Z] ${mutex}$//p' /proc/kallsyms) ${mutex}" >/proc/culprit\n`;
-/** Names and log lines that would do something to a terminal; busybox's printf takes them as octal. */
+/** Names and log lines that would do something to a terminal, busybox's printf takes them as octal; and lies. */
 const HOSTILE = String.raw`escape='\033[31mred\033[2J'
 hostile() {
 	name=$1
@@ -129,6 +129,9 @@ hostile '\377\376\300\200bad' stay
 hostile 'lines\r\tx' stay
 hostile '\302\233\065nC1\177' stay
 printf '<4>hostile: \033]0;title\007\033[2J\342\200\256rtl\377\376\302\2335n end of it' >/dev/kmsg
+echo '<0>Kernel panic - not syncing: says a program' >/dev/kmsg
+echo '<0>BUG: kernel NULL pointer dereference, address: 0000000000000bad' >/dev/kmsg
+echo '<0>Oops: 0000 [#1] PREEMPT SMP' >/dev/kmsg
 sleep 0.3
 `;
 const THIEVES = 'crime kthread alpha-beta 2\ncrime kthread beta-alpha 1\nsleep 1';
