@@ -7,6 +7,7 @@ import type { Lock } from './sections/lock-graph.ts';
 import { memoryUse, slabCaches } from './sections/memory.ts';
 import { frameText, isIdlePlace, mayBeBlamed, placeOf } from './sections/places.ts';
 import type { Scene } from './sections/scene.ts';
+import { type Filesystem, filesystems } from './sections/system.ts';
 import { residentBytes } from './sections/tasks.ts';
 
 /** What compilers add to names of functions they split or specialise. */
@@ -260,17 +261,20 @@ function hungTask(scene: Scene, verdict: LogVerdict): Chosen | undefined {
     );
   const root = roots[0];
   if (root !== undefined) {
-    const trace = kernel.backtrace(root.task);
-    const lock = scene.locks.locks.find(({ owner }) => owner === root.task);
-    const others = `${root.count} ${root.count === 1 ? 'task waits' : 'tasks wait'} for it`;
+    const { task, count } = root;
+    const stuck = inCycle.has(task.addr);
+    const lock = scene.locks.locks.find(({ owner }) => owner === task);
+    const held = lock?.readers === true ? 'was the last to take for reading' : 'holds';
+    const wanted = stuck ? byTask.get(task.addr) : undefined;
     return {
-      stack: placeOf(trace).frames,
-      from: inCycle.has(root.task.addr) ? 'a task of the deadlock' : 'the owner of the lock',
-      task: root.task,
-      reason:
-        lock === undefined
-          ? others
-          : `it ${lock.readers ? 'was the last to take' : 'holds'} ${lock.name}${lock.readers ? ' for reading' : ''}; ${others}`,
+      stack: placeOf(kernel.backtrace(task)).frames,
+      from: stuck ? 'a task of the deadlock' : 'the owner of the lock',
+      task,
+      reason: [
+        ...(lock === undefined ? [] : [`it ${held} ${lock.name}`]),
+        ...(wanted === undefined ? [] : [`waits for ${wanted.name} in a circle`]),
+        `${count} ${count === 1 ? 'task waits' : 'tasks wait'} for it`,
+      ].join('; '),
     };
   }
   const hung = named ?? longestBlocked(scene);
@@ -280,12 +284,25 @@ function hungTask(scene: Scene, verdict: LogVerdict): Chosen | undefined {
     const hog = longestRunning(scene);
     if (hog !== undefined) return hog;
   }
+  const chosen = named === undefined ? 'it is blocked longest' : 'it is the first that the log names';
+  const fs = frozenFor(scene, hung);
   return {
     stack: frames,
     from: 'the task that hangs',
     task: hung,
-    reason: named === undefined ? 'it is blocked longest' : 'it is the first that the log names',
+    reason:
+      fs === undefined ? chosen : `it waits for the frozen ${fs.type} filesystem at ${fs.mounted} to thaw`,
   };
+}
+
+/** The frozen filesystem that a task waits for: the lock is one of the levels of its freezing. */
+function frozenFor(scene: Scene, task: Task): Filesystem | undefined {
+  const lock = scene.locks.byTask.get(task.addr);
+  const size = BigInt(scene.kernel.sizeOf('super_block') ?? 0);
+  if (lock === undefined) return undefined;
+  return filesystems(scene).find(
+    ({ struct, frozen }) => frozen > 0 && lock.address >= struct.addr && lock.address < struct.addr + size,
+  );
 }
 
 const waitsFor = (frames: readonly Frame[], pattern: RegExp): boolean =>

@@ -64,8 +64,9 @@ const ADDRESSES = [
   /page fault for address: ([0-9a-f]+)/,
   /kernel paging request at ([0-9a-f]+)/,
   /non-canonical address (0x[0-9a-f]+)/,
-  /stack guard page was hit at (?:0x)?([0-9a-f]+)/,
 ];
+/** Where a line hides its addresses (%p prints a hash), the register that holds what was touched. */
+const CR2 = /\bCR2: ([0-9a-f]{16})\b/;
 /** Lines looked back over for what led to a panic. */
 const BACK = 4000;
 const STALL = /watchdog: BUG: soft lockup - CPU#(\d+)|NMI watchdog: BUG: soft lockup - CPU#(\d+)/;
@@ -148,7 +149,10 @@ function lastOops(
       line: withoutMark(line),
       index,
       rip: firstMatch(rest, RIP) ?? firstMatch(rest, BAD_RIP),
-      fault_address: ADDRESSES.map((pattern) => firstMatch(rest.slice(0, 4), pattern)).find(Boolean),
+      fault_address:
+        kind === 'stack-overflow'
+          ? firstMatch(rest, CR2)
+          : ADDRESSES.map((pattern) => firstMatch(rest.slice(0, 4), pattern)).find(Boolean),
     };
   }
   return undefined;

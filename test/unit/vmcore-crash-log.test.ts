@@ -104,13 +104,16 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'stack overflow',
-    log: `BUG: TASK stack guard page was hit at (____ptrval____) (stack is (____ptrval____)..(____ptrval____))
+    log: `BUG: TASK stack guard page was hit at 000000008dd7ddb8 (stack is 00000000600ec086..00000000bf4b2800)
       stack guard page: 0000 [#1] PREEMPT SMP
       RIP: 0010:recurse+0x2c/0x70 [kvic]
+      CR2: ffffd40c80487f18 CR3: 000000000b2a8000 CR4: 0000000000750ea0
       Kernel panic - not syncing: Fatal exception in interrupt`,
     class: 'stack-overflow',
-    line: 'BUG: TASK stack guard page was hit at (____ptrval____) (stack is (____ptrval____)..(____ptrval____))',
+    line: 'BUG: TASK stack guard page was hit at 000000008dd7ddb8 (stack is 00000000600ec086..00000000bf4b2800)',
     rip: 'recurse+0x2c/0x70 [kvic]',
+    // The line has hashes of addresses.
+    fault_address: 'ffffd40c80487f18',
   },
   {
     name: 'an oops in init',

@@ -49,23 +49,27 @@ describe('locks', () => {
         cycle: 1,
         address: '0xffffffffc0001040',
       },
-      { ...WAIT, pid: 9, comm: 'third', cycle: 1 },
-      { ...WAIT, pid: 10, comm: 'fourth', cycle: Number.NaN },
+      // Behind them one, and one behind that; and one who has nothing to do with it.
+      { ...WAIT, pid: 10, comm: 'fourth', lock: 'gamma', owner_pid: 9, owner: 'third', address: '0x3' },
+      { ...WAIT, pid: 9, comm: 'third' },
+      { ...WAIT, pid: 11, comm: 'fifth', lock: 'delta', owner_pid: Number.NaN, owner: '', address: '0x4' },
     ];
     const locks = [
       { ...LOCK, cycle: 1, waiters: 2 },
       { ...LOCK, lock: 'beta', owner_pid: 8, owner: 'right', cycle: 1 },
+      { ...LOCK, lock: 'gamma', owner_pid: 9, owner: 'third', address: '0x3' },
     ];
     const [finding, ...rest] = found({ tables: { locks: { locks, waits } } });
     expect(rest).toEqual([]);
     expect(finding).toMatchObject({
       id: 'deadlock',
       severity: 'alarm',
-      text: 'deadlock: 2 tasks wait for each other (right 8, left 7); 1 more waits for them',
+      text: 'deadlock: 2 tasks wait for each other (right 8, left 7); 2 more wait for them',
       evidence: [
         'right 8 waits for alpha, held by left 7, since 4.0 s',
         'left 7 waits for beta, held by right 8, since 4.0 s',
         'third 9 waits for alpha, held by left 7, since 4.0 s',
+        'fourth 10 waits for gamma, held by third 9, since 4.0 s',
       ],
     });
   });

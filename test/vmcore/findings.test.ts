@@ -43,7 +43,10 @@ test('a deadlock names its tasks and locks', () => {
     const [finding] = report.findings;
     expect(finding?.id, truth.name).toBe('deadlock');
     for (const pid of truth.cycles[0] ?? []) expect(finding?.text).toMatch(new RegExp(` ${pid}[,)]`));
-    for (const { name } of truth.locks) expect(finding?.evidence.join('\n')).toContain(name);
+    // Those who wait for one of them too are named as well.
+    for (const { name, waiters } of truth.locks)
+      for (const pid of waiters)
+        expect(finding?.evidence.join('\n'), truth.name).toMatch(new RegExp(` ${pid} waits for ${name}\\b`));
   }
 });
 

@@ -51,6 +51,23 @@ describe('the crash', () => {
     );
   });
 
+  test('the address at which a stack overflowed is just below that stack', () => {
+    const overflows = read.filter(({ truth }) => truth.cause === 'overflow');
+    expect(overflows.length).toBeGreaterThanOrEqual(2);
+    for (const { truth, report } of overflows) {
+      const [innermost] = report.crash.blame?.stack ?? [];
+      const below = BigInt(innermost?.sp ?? 0) - BigInt(`0x${report.crash.fault_address}`);
+      expect(below >= 0n && below < 2 * PAGE, `${truth.name} ${report.crash.fault_address}`).toBe(true);
+    }
+  });
+
+  test('who hangs on a frozen filesystem is said to', () => {
+    for (const { truth, report } of read.filter(({ truth }) => truth.cause === 'frozen'))
+      expect(report.crash.blame?.reason, truth.name).toMatch(
+        /: it waits for the frozen ext4 filesystem at \/mnt /,
+      );
+  });
+
   test('what is to blame, of nine in ten', () => {
     const wrong = read
       .filter(({ truth, report }) => !truth.blame.includes(report.crash.blame?.function ?? ''))

@@ -2,6 +2,9 @@
 import type { Finding } from '../report.ts';
 import { type Examined, plural, rowsOf, type TableRow, time } from './evidence.ts';
 
+/** Waiters named in evidence, at most. */
+const MOST_NAMED = 8;
+
 const who = (row: TableRow): string => `${row.text('comm')} ${row.num('pid')}`;
 const owner = (row: TableRow): string => {
   const pid = row.num('owner_pid');
@@ -23,35 +26,50 @@ export function deadlocks(report: Examined): Finding[] {
       .filter(isHint)
       .map((row) => row.text('address')),
   );
+  const waits = rowsOf(report, 'locks', 'waits');
   const cycles = new Map<number, TableRow[]>();
-  for (const row of rowsOf(report, 'locks', 'waits')) {
+  for (const row of waits) {
     const cycle = row.num('cycle');
     if (Number.isNaN(cycle)) continue;
     const known = cycles.get(cycle);
     if (known === undefined) cycles.set(cycle, [row]);
     else known.push(row);
   }
-  return [...cycles].map(([cycle, rows]) => {
-    // Others wait for a lock of the circle too: they are not in it.
-    const owners = new Set(rows.map((row) => row.num('owner_pid')));
-    const members = rows.filter((row) => owners.has(row.num('pid')));
-    const others = rows.length - members.length;
-    const more = others === 0 ? '' : `; ${plural(others, 'more waits', 'more wait')} for them`;
+  return [...cycles].map(([cycle, members]) => {
+    const behind = waitersBehind(waits, members);
+    const more = behind.length === 0 ? '' : `; ${plural(behind.length, 'more waits', 'more wait')} for them`;
     const unsure = members.find((row) => hints.has(row.text('address')));
     return {
       id: 'deadlock',
       severity: unsure === undefined ? 'alarm' : 'warning',
       text: `${unsure === undefined ? '' : 'perhaps a '}deadlock: ${plural(members.length, 'task')} wait for each other (${members.map(who).join(', ')})${more}`,
       evidence: [
-        ...[...members, ...rows.filter((row) => !members.includes(row))].map(
+        ...[...members, ...behind.slice(0, MOST_NAMED)].map(
           (row) =>
             `${who(row)} waits for ${row.text('lock')}, held by ${owner(row)}, since ${time(row.num('blocked_ms'))}`,
         ),
+        ...(behind.length > MOST_NAMED ? [`and ${behind.length - MOST_NAMED} more`] : []),
         ...(unsure === undefined ? [] : [`${unsure.text('lock')} is ${HINT}`]),
       ],
       see: { section: 'locks', key: String(cycle) },
     };
   });
+}
+
+/** Who waits for one of a circle without being in it, or for one who does. */
+function waitersBehind(waits: readonly TableRow[], members: readonly TableRow[]): readonly TableRow[] {
+  const stuck = new Set(members.map((row) => row.num('pid')));
+  const behind: TableRow[] = [];
+  for (let before = -1; before !== behind.length; ) {
+    before = behind.length;
+    for (const row of waits) {
+      const pid = row.num('pid');
+      if (stuck.has(pid) || !stuck.has(row.num('owner_pid'))) continue;
+      stuck.add(pid);
+      behind.push(row);
+    }
+  }
+  return behind;
 }
 
 /** States in which a task does nothing until somebody wakes it. */
@@ -83,9 +101,6 @@ export function sleepingOwners(report: Examined): Finding[] {
     ];
   });
 }
-
-/** Waiters named in evidence, at most. */
-const MOST_NAMED = 8;
 
 function waitersFor(report: Examined, address: string): string[] {
   const rows = rowsOf(report, 'locks', 'waits').filter((row) => row.text('address') === address);
