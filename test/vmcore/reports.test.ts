@@ -203,6 +203,19 @@ describe('tasks', () => {
     }
   });
 
+  test('uninterruptible sleepers, by the counters of the runqueues', () => {
+    for (const { truth, report } of read) {
+      // Tasks that slept on one CPU and woke on another leave a negative one behind: only the sum counts.
+      const counted = rowsOf(report, 'runqueues').reduce((sum, { blocked }) => sum + Number(blocked), 0);
+      const asleep = truth.tasks.filter((task) => letter(task) === 'D' && !task.onrq);
+      expect(counted, truth.name).toBe(asleep.length);
+    }
+    const some = read.flatMap(({ report }) =>
+      rowsOf(report, 'runqueues').map(({ blocked }) => Number(blocked)),
+    );
+    expect(some.some((blocked) => blocked < 0)).toBe(true);
+  });
+
   test('what each CPU was at', () => {
     for (const { truth, report } of read) {
       const current = new Map(rowsOf(report, 'cpus').map((row) => [row.cpu, row.pid]));

@@ -126,7 +126,7 @@ export function runqueues(scene: Scene): Made {
       cfs: first(rq, 'cfs.h_nr_queued', 'cfs.h_nr_running'),
       rt: rq.num('rt.rt_nr_running'),
       dl: rq.num('dl.dl_nr_running'),
-      blocked: signed(first(rq, 'nr_uninterruptible')),
+      blocked: signed(scene, rq, 'nr_uninterruptible'),
       iowait: rq.num('nr_iowait.counter'),
       load: rq.num('cfs.avg.load_avg'),
       util: rq.num('cfs.avg.util_avg'),
@@ -149,9 +149,12 @@ export function first(struct: Struct, ...paths: readonly string[]): number {
   return Number.NaN;
 }
 
-/** Counters that are unsigned and wrap: tasks may wake on another CPU than they slept on. */
-const signed = (value: number): number =>
-  value > 2 ** 63 ? value - 2 ** 64 : value > 2 ** 31 && value < 2 ** 32 ? value - 2 ** 32 : value;
+/** Counters that are unsigned and wrap, of 32 or 64 bits: tasks may wake on another CPU than they slept on. */
+function signed({ kernel }: Scene, struct: Struct, path: string): number {
+  const value = struct.big(path);
+  const bits = (kernel.member(struct.type, path)?.size ?? 8) * 8;
+  return value === undefined ? Number.NaN : Number(BigInt.asIntN(bits, value));
+}
 
 export function current(scene: Scene): Made {
   const rows = scene.kernel.cpus.map((cpu): Row => {
