@@ -554,6 +554,10 @@ export interface LogPanel {
   readonly stamp?: 'clock' | 'boot' | 'none';
   /** Entries a dashboard keeps (default 5,000). */
   readonly keep?: number;
+  /** Its lines are of no task or CPU: no row leads to them. */
+  readonly nobodys?: true;
+  /** What it says while it has no line. */
+  readonly empty?: string;
 }
 
 /** Folded stacks as an icicle: widths are shares of `value`. One row of the table is one stack of one `by`. */

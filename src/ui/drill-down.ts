@@ -67,10 +67,13 @@ function linksFrom(
   const names = columnsFor(panel, table, 'screen').map(({ id }) => id);
   // The first that a tab knows says most: the process rather than its name.
   const reached = new Set((panel.links ?? []).map(({ to }) => to));
+  const isNamed = (from: string, to: string) =>
+    (panel.links ?? []).some((link) => link.to === to && (link.column ?? link.from) === from);
   const shared = SHARED.filter((id) => names.includes(id)).flatMap((from) =>
     monitors
       .filter((monitor) => {
         if (monitor === here || panelFor(monitor, from) === undefined) return false;
+        if (isNamed(from, monitor.name)) return false;
         if (from === 'comm' && reached.has(monitor.name)) return false;
         reached.add(monitor.name);
         return true;
@@ -85,7 +88,7 @@ function panelFor(monitor: Monitor, column: string): number | undefined {
   const index = monitor.panels.findIndex((panel) => panel.kind === 'table');
   const panel = monitor.panels[index];
   if (panel?.kind === 'table' && panel.columns.some(({ id }) => id === column)) return index;
-  const log = monitor.panels.findIndex(({ kind }) => kind === 'log');
+  const log = monitor.panels.findIndex((each) => each.kind === 'log' && each.nobodys !== true);
   return log >= 0 && OF_EVENTS.includes(column) ? log : undefined;
 }
 

@@ -57,6 +57,7 @@ export function paintTab(
 function emptyText(panel: PanelSpec, quiet: string | undefined): string {
   if (quiet !== undefined && quiet !== '') return quiet;
   if (panel.kind === 'table' && panel.empty !== '') return panel.empty;
+  if (panel.kind === 'log' && panel.empty !== undefined) return panel.empty;
   return panel.kind === 'log' ? 'nothing logged yet' : 'nothing in this interval';
 }
 

@@ -478,7 +478,9 @@ export const SECTIONS: readonly SectionLayout[] = [
           int('waiters', 'WAITERS', 'tasks that wait for it to thaw'),
           ADDRESS,
         ],
-        'mounted',
+        // Those that are frozen have a number of waiters.
+        'waiters',
+        { down: true },
       ),
     ],
   },

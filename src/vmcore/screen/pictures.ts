@@ -115,7 +115,7 @@ function factsTable(report: Report): Table {
     ['class', crash.class],
     ['blame', blameText(crash)],
     ['because', crash.blame?.reason],
-    ['culprit', taskText(crash.culprit, crash.culprit_reason)],
+    ['culprit', taskText(crash.culprit, crash.blame === undefined ? crash.culprit_reason : undefined)],
     ['panic CPU', crash.panic_cpu === undefined ? undefined : `${crash.panic_cpu}`],
     ['panic task', taskText(crash.panic_task)],
     ['RIP', crash.rip],

@@ -73,10 +73,21 @@ function tab(
   return { name, title, summary, options: [], plan: () => NO_PLAN, panels };
 }
 
-/** Where a row of a section leads, beside what columns of the same name tell. */
+/** Where a row of a section leads first, before what columns of the same name tell: from task to stack to lock to owner. */
+const to = (section: SectionName, from: string, column = from): Link => ({
+  from,
+  to: tabOf(section),
+  column,
+});
+const OF_TASK = [to('backtraces', 'pid'), to('tasks', 'pid')];
 const LINKS: Readonly<Record<string, readonly Link[]>> = {
-  locks: [{ from: 'owner_pid', to: tabOf('tasks'), column: 'pid' }],
-  waits: [{ from: 'owner_pid', to: tabOf('tasks'), column: 'pid' }],
+  tasks: [to('backtraces', 'pid'), to('locks', 'lock'), to('locks', 'pid', 'owner_pid')],
+  backtraces: [to('tasks', 'pid'), to('locks', 'pid', 'owner_pid')],
+  cpus: OF_TASK,
+  current: OF_TASK,
+  runqueues: OF_TASK,
+  locks: [to('tasks', 'owner_pid', 'pid'), to('backtraces', 'owner_pid', 'pid')],
+  waits: [to('tasks', 'owner_pid', 'pid'), to('backtraces', 'owner_pid', 'pid'), to('backtraces', 'pid')],
 };
 
 function withLinks(panel: TablePanel | LogPanel): TablePanel | LogPanel {
@@ -91,6 +102,9 @@ export const coreTabs: readonly Monitor[] = [
     tab(tabOf(name), title, summary, panels.map(withLinks)),
   ),
   tab(CRASH, 'crash', 'commands of crash on the same core; ! asks for one', [
-    { kind: 'log', id: 'output', title: 'Output of crash', log: 'output', stamp: 'none', keep: 20_000 },
+    {
+      ...{ kind: 'log', id: 'output', title: 'Output of crash', log: 'output', stamp: 'none', keep: 20_000 },
+      ...{ nobodys: true, empty: 'nothing asked yet; ! takes a command, such as bt -a' },
+    },
   ]),
 ];

@@ -104,7 +104,12 @@ const dentryName = (dentry: Struct): string =>
   dentry.text(dentry.has('d_name.name') ? 'd_name.name' : '__d_name.name');
 
 export function mounts(scene: Scene): Made {
-  const rows = filesystems(scene).map(
+  // Those that are mounted somewhere first: the others are the kernel's own.
+  const rank = ({ mounted }: Filesystem) => (mounted === '' ? 1 : 0);
+  const found = filesystems(scene).sort(
+    (a, b) => rank(a) - rank(b) || (a.mounted < b.mounted ? -1 : a.mounted > b.mounted ? 1 : 0),
+  );
+  const rows = found.map(
     (fs): Row => ({
       device: `${fs.device} ${fs.id}`,
       type: fs.type,
