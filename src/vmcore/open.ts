@@ -112,6 +112,9 @@ class Core implements OpenCore {
       this.#try('file', () => {
         this.#file = new CoreFile(this.#path);
         this.#facts = headerFacts(this.#file);
+        // Whatever can be read of it, it is not all.
+        if (this.#file.brokenAt !== undefined)
+          this.#failures.push({ stage: 'file', text: this.#file.warnings[0] ?? 'the file is damaged' });
       });
       const file = this.#file;
       if (file !== undefined) {

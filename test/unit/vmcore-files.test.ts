@@ -186,14 +186,47 @@ describe('what is no core, or not all of it', () => {
     );
   });
 
-  test('a broken chain of records is said, and what is before it read', () => {
-    const bytes = flatten(toKdump(dump, 'none'), 4096, false);
-    // The size of the record that follows the bitmaps' and descriptors'.
-    const at = 4096 + (16 + 4096) * 14;
-    bytes.writeBigInt64BE(-5n, at + 8);
-    withCore(bytes, (core) => {
-      expect(core.warnings[0]).toContain(`broken at byte ${at}`);
-      expect(core.facts().truncated).toBe(true);
+  describe('a damaged chain of records', () => {
+    const RECORD = 4096;
+    const whole = () => flatten(toKdump(dump, 'none'), RECORD, false);
+    /** Behind the bitmaps and descriptors. */
+    const place = (record: number) => RECORD + (16 + RECORD) * record;
+    const last = Math.floor((whole().length - RECORD) / (16 + RECORD)) - 1;
+
+    test.each<readonly [string, number, bigint]>([
+      ['a length that is none', 8, -5n],
+      ['a length up to the end and beyond', 8, 1n << 30n],
+      ['a length that is too short', 8, 54n],
+      ['an offset that is none', 0, -7n],
+    ])('%s: goes on behind it, and says so', (_, member, value) => {
+      const [bytes, good] = [whole(), whole()];
+      const at = place(last - 3);
+      bytes.writeBigInt64BE(value, at + member);
+      const pagesOf = (file: Buffer) => {
+        let pages: number[] = [];
+        withCore(file, (core) => {
+          pages = [...core.scan()].map(([pfn]) => pfn);
+          expect(core.facts().truncated).toBe(false);
+          if (file === good) expect(core.warnings).toEqual([]);
+          else
+            expect(core.warnings[0]).toMatch(/^the file is damaged: .* at byte \d+; one record is lost, and/);
+        });
+        return pages;
+      };
+      const [found, all] = [pagesOf(bytes), pagesOf(good)];
+      // A record here holds one page.
+      expect(all.length - found.length).toBeLessThanOrEqual(2);
+      expect(found.at(-1)).toBe(all.at(-1));
+    });
+
+    test('noise to the end: what is before it is read', () => {
+      const bytes = whole();
+      const at = place(last - 3);
+      bytes.fill(0xa5, at);
+      withCore(bytes, (core) => {
+        expect(core.warnings[0]).toContain(`broken at byte ${at}; what follows it cannot be read`);
+        expect(core.facts().truncated).toBe(true);
+      });
     });
   });
 

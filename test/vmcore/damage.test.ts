@@ -175,6 +175,30 @@ describe('corrupted at random', () => {
     240_000,
   );
 
+  test('headers of a flattened dump: the others are found, and the cause with them', async () => {
+    const { file, truth } = copyOf('null-a', 'flat');
+    const bytes = readFileSync(file);
+    const headers: number[] = [];
+    for (let at = 4096; bytes.readBigInt64BE(at) >= 0n; at += 16 + Number(bytes.readBigInt64BE(at + 8)))
+      headers.push(at);
+    const next = random(7);
+    const HITS = 3;
+    let found = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const damaged = Buffer.from(bytes);
+      // Behind the bitmaps and the first descriptors, without which nothing is known.
+      for (let hit = 0; hit < HITS; hit++)
+        damaged[(headers[70 + next(headers.length - 70)] ?? 0) + next(16)] = next(256);
+      writeFileSync(file, damaged);
+      const report = await read(file);
+      if (report.kernel.release !== undefined) expect(report.kernel.release).toBe(truth.release);
+      for (const { text } of report.failures) expect(text).not.toMatch(/internal error/);
+      if (report.crash.blame?.function === truth.blame[0]) found += 1;
+    }
+    // Tables of the kernel's own are in some of the records.
+    expect(found).toBeGreaterThan(ROUNDS / 3);
+  }, 120_000);
+
   test('noise in place of all pages', async () => {
     const { file } = copyOf('sysrq-a', 'kdump');
     const bytes = readFileSync(file);

@@ -30,6 +30,8 @@ export class CoreFile {
   readonly warnings: readonly string[];
   readonly #raw: RawFile;
   readonly #pages: Pages;
+  /** Where it is damaged, of a file whose parts lead to each other. */
+  readonly brokenAt: number | undefined;
   readonly #format: FileFacts['format'];
   readonly #truncated: boolean;
   readonly #cache = new Map<number, Buffer>();
@@ -71,9 +73,14 @@ export class CoreFile {
         );
       }
       this.#format = formatName(flat !== undefined, this.kdump !== undefined);
-      this.#truncated = this.#pages.truncated || flat?.truncated === true;
+      // With holes in it the end of what its pages promise is not to be told from one.
+      this.#truncated = flat?.truncated === true || (flat?.brokenAt === undefined && this.#pages.truncated);
+      this.brokenAt = flat?.brokenAt;
       this.warnings = [
-        ...fileWarnings(this.#truncated, flat?.brokenAt, this.#raw.size),
+        ...brokenWarnings(flat),
+        ...(this.#truncated && this.brokenAt === undefined
+          ? [`the file ends early, after ${this.#raw.size} bytes: some memory is missing`]
+          : []),
         ...shapeWarnings(this.kdump, this.#pages),
       ];
     } catch (error) {
@@ -161,8 +168,10 @@ function formatName(flat: boolean, kdump: boolean): FileFacts['format'] {
   return flat ? 'flattened elf' : 'elf';
 }
 
-function fileWarnings(truncated: boolean, brokenAt: number | undefined, size: number): string[] {
-  if (brokenAt !== undefined)
-    return [`the chain of records is broken at byte ${brokenAt}: what follows it cannot be read`];
-  return truncated ? [`the file ends early, after ${size} bytes: some memory is missing`] : [];
+function brokenWarnings(flat: Flattened | undefined): string[] {
+  if (flat?.brokenAt === undefined) return [];
+  const lost = flat.truncated
+    ? 'what follows it cannot be read'
+    : `${flat.breaks === 1 ? 'one record is' : `${flat.breaks} records are`} lost, and some memory with them`;
+  return [`the file is damaged: the chain of its records is broken at byte ${flat.brokenAt}; ${lost}`];
 }

@@ -11,6 +11,15 @@ const MOST_RECORDS = 8_000_000;
 const LONGEST_RECORD = 2 ** 40;
 /** Records shorter than this share blocks with their neighbours. */
 const DENSE = 4096;
+/** In place of an offset: there are no more. */
+const END = -1;
+/** Behind a damaged record the next one is looked for, as far as so much time allows. */
+const SEEK_MS = 300;
+const SEEK_CHUNK = 2 ** 20;
+/** Records back in which the one that the last continues is. */
+const MOST_STREAMS = 64;
+/** So many one behind the other are no accident. */
+const SURE_RECORDS = 4;
 
 export function isFlattened(file: RawFile): boolean {
   const head = file.read(0, 32);
@@ -21,8 +30,10 @@ export class Flattened implements Bytes {
   readonly size: number;
   /** The end mark was not reached. */
   readonly truncated: boolean;
-  /** The chain of records is broken here: what follows is not in the index. */
+  /** The chain of records is broken here for the first time. */
   readonly brokenAt: number | undefined;
+  /** How often. With `truncated` what follows the last break is not in the index. */
+  readonly breaks: number;
   readonly #file: RawFile;
   /** Pieces in order of their offset, without overlap: offset, length, place in the file. */
   readonly #starts: Float64Array;
@@ -32,9 +43,10 @@ export class Flattened implements Bytes {
 
   constructor(file: RawFile) {
     this.#file = file;
-    const { pieces, truncated, brokenAt } = index(file);
+    const { pieces, truncated, brokenAt, breaks } = index(file);
     this.truncated = truncated;
     this.brokenAt = brokenAt;
+    this.breaks = breaks;
     this.#starts = Float64Array.from(pieces, ([start]) => start);
     this.#lengths = Float64Array.from(pieces, ([, length]) => length);
     this.#places = Float64Array.from(pieces, ([, , place]) => place);
@@ -87,22 +99,49 @@ export class Flattened implements Bytes {
 
 type Piece = [start: number, length: number, place: number];
 
-function index(file: RawFile): { pieces: Piece[]; truncated: boolean; brokenAt: number | undefined } {
+interface Index {
+  readonly pieces: Piece[];
+  readonly truncated: boolean;
+  readonly brokenAt: number | undefined;
+  readonly breaks: number;
+}
+
+function index(file: RawFile): Index {
   const pieces: Piece[] = [];
   let at = HEADER;
   let sorted = true;
+  let brokenAt: number | undefined;
+  let breaks = 0;
+  const seeker = new Seeker(file);
   const direct = Buffer.alloc(16);
   let apart = 0;
+  const ends = (truncated: boolean): Index => ({
+    pieces: flatten(pieces, sorted),
+    truncated,
+    brokenAt,
+    breaks,
+  });
   for (let records = 0; records < MOST_RECORDS; records++) {
     // Headers far apart are read alone: reading whole blocks would read the whole file.
     const head = apart < DENSE ? file.read(at, 16) : file.readDirect(at, direct) ? direct : undefined;
-    if (head === undefined) return { pieces: flatten(pieces, sorted), truncated: true, brokenAt: undefined };
-    const offset = Number(head.readBigInt64BE(0));
-    const length = Number(head.readBigInt64BE(8));
-    // The end: both are -1.
-    if (offset === -1) return { pieces: flatten(pieces, sorted), truncated: false, brokenAt: undefined };
-    if (offset < 0 || length <= 0 || length > LONGEST_RECORD || offset > LONGEST_RECORD * 16)
-      return { pieces: flatten(pieces, sorted), truncated: true, brokenAt: at };
+    const [offset, length] = head === undefined ? [0, 0] : headerOf(head);
+    if (offset === END) return ends(false);
+    if (head === undefined || !isSane(offset, length)) {
+      const mayGoOn = head !== undefined || isTooLong(pieces.at(-1), at);
+      // The record before may have led here by a wrong length: it is shorter then, or none at all.
+      if (mayGoOn && !continues(pieces)) pieces.pop();
+      const last = pieces.at(-1);
+      const next = mayGoOn ? seeker.nextAfter(last === undefined ? at : last[2]) : undefined;
+      if (head !== undefined || next !== undefined) {
+        brokenAt ??= Math.min(at, file.size);
+        breaks += 1;
+      }
+      if (next === undefined) return ends(true);
+      if (last !== undefined) last[1] = Math.min(last[1], next - last[2]);
+      apart = 0;
+      at = next;
+      continue;
+    }
     const place = at + 16;
     const held = Math.min(length, file.size - place);
     const last = pieces.at(-1);
@@ -112,7 +151,74 @@ function index(file: RawFile): { pieces: Piece[]; truncated: boolean; brokenAt: 
     apart = length;
     at = place + length;
   }
-  return { pieces: flatten(pieces, sorted), truncated: true, brokenAt: at };
+  brokenAt ??= at;
+  return ends(true);
+}
+
+/** Of the last record, which leads to `at`, beyond the end of the file: it was cut off, or its length is wrong. */
+const isTooLong = (last: Piece | undefined, at: number): boolean =>
+  last !== undefined && last[2] + last[1] < at;
+
+/** Writers go on where one of their last records ended: whether the last record does. */
+function continues(pieces: readonly Piece[]): boolean {
+  const start = pieces.at(-1)?.[0];
+  return pieces.slice(-MOST_STREAMS - 1, -1).some(([offset, length]) => offset + length === start);
+}
+
+const headerOf = (head: Buffer, at = 0): readonly [number, number] => [
+  Number(head.readBigInt64BE(at)),
+  Number(head.readBigInt64BE(at + 8)),
+];
+const isSane = (offset: number, length: number): boolean =>
+  offset >= 0 && length > 0 && length <= LONGEST_RECORD && offset <= LONGEST_RECORD * 16;
+
+/** Finds the next record behind a damaged one: a place from which a chain of them goes on. */
+class Seeker {
+  readonly #file: RawFile;
+  /** Of all searching, ms. */
+  #left = SEEK_MS;
+
+  constructor(file: RawFile) {
+    this.#file = file;
+  }
+
+  nextAfter(from: number): number | undefined {
+    const began = performance.now();
+    const chunk = Buffer.alloc(SEEK_CHUNK);
+    for (let base = from; base < this.#file.size && this.#left > performance.now() - began; ) {
+      const bytes = chunk.subarray(0, Math.min(SEEK_CHUNK, this.#file.size - base));
+      if (bytes.length < 16 || !this.#file.readDirect(base, bytes)) break;
+      const found = this.#within(bytes, base);
+      if (found !== undefined) return found;
+      base += bytes.length - 15;
+    }
+    this.#left -= performance.now() - began;
+    return undefined;
+  }
+
+  #within(bytes: Buffer, base: number): number | undefined {
+    for (let i = 0; i + 16 <= bytes.length; i++) {
+      // The upper halves of a small offset and a small length.
+      if (bytes[i] !== 0 || bytes[i + 1] !== 0 || bytes[i + 8] !== 0 || bytes[i + 9] !== 0) continue;
+      if (bytes[i + 10] !== 0 || bytes[i + 11] !== 0) continue;
+      if (this.#goesOn(base + i)) return base + i;
+    }
+    return undefined;
+  }
+
+  /** Some records one behind the other, or as many as there are up to the end. */
+  #goesOn(from: number): boolean {
+    let at = from;
+    for (let records = 0; records < SURE_RECORDS; records++) {
+      const head = this.#file.read(at, 16);
+      if (head === undefined) return false;
+      const [offset, length] = headerOf(head);
+      if (offset === END) return records > 0;
+      if (!isSane(offset, length) || length > SEEK_CHUNK) return false;
+      at += 16 + length;
+    }
+    return true;
+  }
 }
 
 /** In order and without overlap; what was written later wins. */

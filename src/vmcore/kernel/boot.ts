@@ -58,9 +58,11 @@ export function bootMemory(file: CoreFile): Booted {
     problems[0] ??
     new CoreError(
       'vmcoreinfo',
-      file.truncated
-        ? 'the file is cut off before its memory: neither log nor tables can be read; copy it again'
-        : 'no VMCOREINFO: neither as a note nor in the memory that was searched; dump with -device vmcoreinfo (QEMU) or by kdump',
+      file.brokenAt !== undefined
+        ? `the file is damaged: its records cannot be followed at byte ${file.brokenAt}; copy it again`
+        : file.truncated
+          ? 'the file is cut off before its memory: neither log nor tables can be read; copy it again'
+          : 'no VMCOREINFO: neither as a note nor in the memory that was searched; dump with -device vmcoreinfo (QEMU) or by kdump',
     )
   );
 }
@@ -103,11 +105,13 @@ function fromInfo(file: CoreFile, info: VmcoreInfo, warnings: readonly string[])
   if (bytes === undefined)
     throw new CoreError(
       'memory',
-      file.truncated
-        ? "the file is cut off, and the kernel's own memory is in the part that is missing; copy it again"
-        : file.kdump?.part !== undefined
-          ? "this part of a split dump lacks the kernel's own memory; join the parts with makedumpfile --reassemble"
-          : "the kernel's own memory is not in the file, or its page tables are damaged",
+      file.brokenAt !== undefined
+        ? `the file is damaged: its records cannot be followed at byte ${file.brokenAt}, and the kernel's own memory is in what is lost; copy it again`
+        : file.truncated
+          ? "the file is cut off, and the kernel's own memory is in the part that is missing; copy it again"
+          : file.kdump?.part !== undefined
+            ? "this part of a split dump lacks the kernel's own memory; join the parts with makedumpfile --reassemble"
+            : "the kernel's own memory is not in the file, or its page tables are damaged",
     );
   const text = (index: number) =>
     bytes.toString('latin1', index * UTS_NAME, (index + 1) * UTS_NAME).replace(/\0.*$/s, '');
