@@ -99,7 +99,9 @@ export class Elf {
   functions(name: string | RegExp, root = '/usr/lib/debug'): FunctionPlace[] {
     const own = this.#symbols(name);
     if (own.length > 0 && typeof name === 'string') return own;
-    const inside = this.#packedSymbols(name).filter((one) => !own.some(({ name: found }) => found === one.name));
+    const inside = this.#packedSymbols(name).filter(
+      (one) => !own.some(({ name: found }) => found === one.name),
+    );
     if (inside.length > 0) own.push(...inside);
     if (own.length > 0 && typeof name === 'string') return own;
     const debug = this.#debugFile(root);

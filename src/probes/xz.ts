@@ -94,6 +94,7 @@ function lzma2(packed: Buffer, start: number, out: Output): number {
     if (control === undefined) throw new NotXz('cut off');
     if (control === 0) return at + 1;
     if (control === 1 || (control >= 0xe0 && control <= 0xff)) out.start = out.length;
+    if (at + 3 > packed.length) throw new NotXz('cut off');
     if (control < 0x80) {
       if (control > 2) throw new NotXz('no kind of chunk');
       const size = packed.readUInt16BE(at + 1) + 1;
