@@ -9,6 +9,7 @@
 #include "engine/file_session.h"
 #include "engine/pacer.h"
 #include "engine/session.h"
+#include "proc/host_facts.h"
 
 namespace {
 
@@ -307,7 +308,8 @@ class Addon : public Napi::Addon<Addon> {
  public:
   Addon(Napi::Env, Napi::Object exports) {
     DefineAddon(exports,
-                {InstanceMethod("probe", &Addon::Probe), InstanceMethod("check", &Addon::Check),
+                {InstanceMethod("probe", &Addon::Probe), InstanceMethod("facts", &Addon::Facts),
+                 InstanceMethod("check", &Addon::Check),
                  InstanceMethod("open", &Addon::Open), InstanceMethod("snapshot", &Addon::Snapshot),
                  InstanceMethod("close", &Addon::Close), InstanceMethod("finish", &Addon::Finish),
                  InstanceMethod("input", &Addon::Input), InstanceMethod("inputCheck", &Addon::InputCheck),
@@ -371,6 +373,18 @@ class Addon : public Napi::Addon<Addon> {
       object.Set("clock", host.clock);
       object.Set("loses_idle", host.loses_idle);
       object.Set("why", host.why);
+      return object;
+    });
+  }
+
+  Napi::Value Facts(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    return guarded(env, [&] {
+      const HostFacts facts = host_facts();
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("taskstats", facts.taskstats);
+      object.Set("bpf", facts.bpf);
+      object.Set("format_lost", facts.format_lost);
       return object;
     });
   }

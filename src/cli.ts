@@ -17,6 +17,7 @@ import { VERSION, versionText } from './cli/version.ts';
 import { vmcoreHelp } from './cli/vmcore.ts';
 import { monitors as shipped } from './monitors/index.ts';
 import type { Monitor, Options } from './monitors/monitor.ts';
+import { askFindings, doctorJson, doctorText } from './output/doctor.ts';
 import { exportRows } from './output/export.ts';
 import { createOutput, type FileOutput } from './output/file-output.ts';
 import { askCapabilities, listJson, listText } from './output/list.ts';
@@ -88,6 +89,11 @@ async function run(command: Command): Promise<number> {
         const capabilities = await askCapabilities(source);
         for (const why of own.refused) complain(`own monitor: ${why}`);
         return print(command.json ? listJson(monitors, capabilities) : listText(monitors, capabilities));
+      });
+    case 'doctor':
+      return withSource({ load: false }, async (source) => {
+        const findings = await askFindings(source);
+        return print(command.json ? doctorJson(source.host.kernel, findings) : doctorText(findings));
       });
     case 'stream': {
       const writer = streamWriter(process.stdout);

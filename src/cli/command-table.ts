@@ -35,6 +35,12 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     rows: OPTIONS.filter(({ name }) => ['json', 'plain', 'input'].includes(name)),
     words: [],
   },
+  {
+    name: 'doctor',
+    summary: 'what this kernel can do, why not more, and what to do about it',
+    rows: OPTIONS.filter(({ name }) => ['json', 'plain'].includes(name)),
+    words: [],
+  },
   { name: 'record', summary: 'records monitors without a screen', rows: RECORD_ROWS, words: 'monitors' },
   { name: 'replay', summary: 'what was recorded, as it was seen', rows: REPLAY_ROWS, words: 'files' },
   { name: 'export', summary: 'rows of a recording, or a film of it', rows: EXPORT_ROWS, words: 'files' },

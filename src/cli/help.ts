@@ -21,6 +21,7 @@ export function helpText(monitors: readonly Monitor[]): string {
     "  ktop watch 'SRC [ARG…] [if FILTER]' --list|--count K[,K]|--hist A|--lat [--by WHAT] [--top N]",
     '                                  a monitor of your own, of any event or probe',
     '  ktop list [--json]              monitors, what each needs, what this host gives it, and why not',
+    '  ktop doctor [--json]            what this kernel can do, why not more, and what to do about it',
     '  ktop record -o FILE [MONITOR…] [--duration TIME] [options]',
     '                                  record without a screen: those named, or those for every host',
     '  ktop replay FILE [MONITOR] [--speed X] [--json|--plain] [-n N]',

@@ -24,6 +24,7 @@ export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'list'; readonly json: boolean; readonly input: string | undefined }
+  | { readonly kind: 'doctor'; readonly json: boolean }
   | { readonly kind: 'vmcore-help' }
   | { readonly kind: 'completion'; readonly shell: Shell }
   | { readonly kind: 'manual' }
@@ -90,6 +91,7 @@ export function parseCommand(
   const [word, ...words] = input;
   const extra = words[0];
   if (word === 'list') return parseList(flags, extra);
+  if (word === 'doctor') return parseDoctor(flags, extra);
   if (word === 'completion') return { kind: 'completion', shell: shellOf(flags, input.slice(1)) };
   if (word === 'manual') {
     refuseAll(word, flags, extra);
@@ -241,6 +243,16 @@ function parseList(flags: ReadonlyMap<string, readonly string[]>, extra: string 
     json: flags.has('json'),
     input: input === undefined ? undefined : fileName('--input', input),
   };
+}
+
+function parseDoctor(flags: Flags, extra: string | undefined): Command {
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${quote(extra)}; doctor takes none`);
+  for (const name of flags.keys())
+    if (name !== 'json' && name !== 'plain')
+      throw new UsageError(`--${name} is not for doctor; it takes --json only`);
+  if (flags.has('json') && flags.has('plain'))
+    throw new UsageError('--json and --plain exclude each other; give one of them');
+  return { kind: 'doctor', json: flags.has('json') };
 }
 
 type Flags = ReadonlyMap<string, readonly string[]>;

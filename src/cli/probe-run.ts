@@ -276,10 +276,10 @@ function variables(
       'host',
       `no debuginfo tells the variables of ${path}; install that of its package (and linux-perf), or write registers`,
     );
-  if (/[:+]/.test(place))
+  if (/:\d|\+/.test(place))
     throw new NoProbe(
       'host',
-      `variables at ${place} need debuginfo and perf (linux-perf, and the -dbg package of this kernel); at the entry, ktop probe vars ${place.replace(/[:+].*/, '')} tells the arguments`,
+      `variables at ${place} need debuginfo and perf (linux-perf, and the -dbg package of this kernel); at the entry, ktop probe vars ${place.replace(/(:\d|\+).*/, '')} tells the arguments`,
     );
   const found = parametersText(place, kernel);
   if (json) return print(`${JSON.stringify({ ktop: 1, from: 'btf', ...found })}\n`);

@@ -5,6 +5,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { NoProbe } from './probe.ts';
+import { NotXz, unpackXz } from './xz.ts';
 
 const PT_LOAD = 1;
 const SHT_SYMTAB = 2;
@@ -15,6 +16,7 @@ const STT_FUNC = 2;
 const STT_IFUNC = 10;
 const MOST_SECTIONS = 65_000;
 const MOST_BYTES = 512 * 2 ** 20;
+const MOST_UNPACKED = 64 * 2 ** 20;
 
 interface Section {
   readonly name: string;
@@ -68,19 +70,22 @@ export function withElf<T>(path: string, use: (elf: Elf) => T): T {
 
 export class Elf {
   readonly machine: number;
-  readonly #file: number;
+  /** A descriptor, or all of its bytes. */
+  readonly #file: number | Buffer;
   readonly #path: string;
   readonly #size: number;
   readonly #wide: boolean;
   readonly #segments: readonly Segment[];
   readonly #sections: readonly Section[];
 
-  constructor(file: number, path: string) {
+  constructor(file: number | Buffer, path: string) {
     this.#file = file;
     this.#path = path;
-    const facts = fstatSync(file);
-    if (!facts.isFile()) throw this.#bad('it is no file');
-    this.#size = facts.size;
+    if (typeof file === 'number') {
+      const facts = fstatSync(file);
+      if (!facts.isFile()) throw this.#bad('it is no file');
+      this.#size = facts.size;
+    } else this.#size = file.length;
     const head = this.#read(0, 64, true);
     if (head.length < 52 || head.toString('latin1', 0, 4) !== '\x7fELF') throw this.#bad('it is no ELF file');
     if (head[5] !== 1) throw this.#bad('it is of a big-endian machine');
@@ -93,6 +98,11 @@ export class Elf {
   /** Functions by name, in the file itself or in what was stripped from it (`root`: where debug files are). */
   functions(name: string | RegExp, root = '/usr/lib/debug'): FunctionPlace[] {
     const own = this.#symbols(name);
+    if (own.length > 0 && typeof name === 'string') return own;
+    const inside = this.#packedSymbols(name).filter(
+      (one) => !own.some(({ name: found }) => found === one.name),
+    );
+    if (inside.length > 0) own.push(...inside);
     if (own.length > 0 && typeof name === 'string') return own;
     const debug = this.#debugFile(root);
     if (debug === undefined) return own;
@@ -199,6 +209,20 @@ export class Elf {
     return [...found.values()];
   }
 
+  /** Functions that were stripped and stand, packed, in the file itself: what Fedora and its kin call MiniDebugInfo. */
+  #packedSymbols(name: string | RegExp): FunctionPlace[] {
+    const section = this.#sections.find((one) => one.name === '.gnu_debugdata');
+    if (section === undefined) return [];
+    try {
+      const unpacked = unpackXz(this.#read(section.offset, section.size), MOST_UNPACKED);
+      return new Elf(unpacked, `${this.#path} (.gnu_debugdata)`).#symbols(name, this);
+    } catch (error) {
+      // The file itself is sound all the same.
+      if (error instanceof NotXz || error instanceof NoProbe) return [];
+      throw error;
+    }
+  }
+
   /** Where the debug file of this one is: by build-id, or by name beside it and below the root. */
   #debugFile(root: string): string | undefined {
     const id = this.buildId;
@@ -274,10 +298,12 @@ export class Elf {
 
   #read(offset: number, size: number, short = false): Buffer {
     if (!short && (offset + size > this.#size || size > MOST_BYTES)) throw this.#bad('it is cut off');
+    const file = this.#file;
+    if (typeof file !== 'number') return file.subarray(offset, Math.min(file.length, offset + size));
     const buffer = Buffer.alloc(Math.min(size, Math.max(0, this.#size - offset)));
     let got = 0;
     while (got < buffer.length) {
-      const n = readSync(this.#file, buffer, got, buffer.length - got, offset + got);
+      const n = readSync(file, buffer, got, buffer.length - got, offset + got);
       if (n === 0) break;
       got += n;
     }

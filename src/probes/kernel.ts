@@ -1,6 +1,6 @@
 /** What this kernel says of its functions, types and events. Read when first asked for, then remembered. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { Btf } from '../vmcore/kernel/btf.ts';
+import { Btf, joinBtf } from '../vmcore/kernel/btf.ts';
 
 export interface KernelSymbol {
   readonly address: bigint;
@@ -40,6 +40,22 @@ export class Kernel {
     }
     return this.#types;
   }
+
+  /** Types of a module beside those of the kernel; the kernel's alone where the module has none. */
+  typesOf(module: string): Btf | undefined {
+    if (module === '' || module === 'vmlinux') return this.types;
+    const known = this.#moduleTypes.get(module);
+    if (known !== undefined) return known;
+    try {
+      const own = readFileSync(`/sys/kernel/btf/${module.replace(/-/g, '_')}`);
+      const types = new Btf(joinBtf(readFileSync('/sys/kernel/btf/vmlinux'), own));
+      this.#moduleTypes.set(module, types);
+      return types;
+    } catch {
+      return this.types;
+    }
+  }
+  readonly #moduleTypes = new Map<string, Btf>();
 
   get symbols(): Symbols {
     this.#symbols ??= new Symbols(text('/proc/kallsyms'));

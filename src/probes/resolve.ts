@@ -118,6 +118,8 @@ function kernelFunction(typed: Typed & { form: 'function' }, kernel: Kernel): Re
   const { module, offset, returns } = typed;
   const notes: string[] = [];
   let { symbol } = typed;
+  // Where its types are: a function may be of a module that nobody has named.
+  let home = module;
   if (module === '') {
     const advice = advised(symbol, kernel.symbols);
     symbol = advice.symbol;
@@ -128,6 +130,7 @@ function kernelFunction(typed: Typed & { form: 'function' }, kernel: Kernel): Re
         symbol,
         all.map((one) => one.module),
       );
+    home = all[0]?.module ?? '';
   }
   if (offset === 0 && kernel.isForbidden(symbol))
     throw new NoProbe(
@@ -164,7 +167,7 @@ function kernelFunction(typed: Typed & { form: 'function' }, kernel: Kernel): Re
   const wanted =
     returns && typed.arguments.length === 0 ? [{ name: 'ret', value: '$retval', type: '' }] : typed.arguments;
   const plain = symbol.replace(/\..*$/, '');
-  const { texts, btf } = resolveArguments(plain, wanted, kernel.types, returns, kernel.machine);
+  const { texts, btf } = resolveArguments(plain, wanted, kernel.typesOf(home), returns, kernel.machine);
   const place = `${target}${returns ? '' : `+${offset}`}`;
   return {
     ...ready(

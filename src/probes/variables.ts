@@ -12,17 +12,19 @@ export interface Parameters {
   readonly returns: string;
 }
 
-/** Throws a NoProbe (host) where the types do not know the function. */
-export function parametersText(symbol: string, kernel: Kernel): Parameters {
-  const { symbol: name } = advised(symbol, kernel.symbols);
+/** Of `FUNCTION` or `MODULE:FUNCTION`. Throws a NoProbe (host) where the types do not know the function. */
+export function parametersText(place: string, kernel: Kernel): Parameters {
+  const [, module = '', symbol = place] = /^([\w-]+):(.+)$/.exec(place) ?? [];
+  const { symbol: name } = module === '' ? advised(symbol, kernel.symbols) : { symbol };
+  const types = kernel.typesOf(module === '' ? (kernel.symbols.functions(name)[0]?.module ?? '') : module);
   const { texts } = resolveArguments(
     name,
     [{ name: '', value: '$params', type: '' }],
-    kernel.types,
+    types,
     false,
     kernel.machine,
   );
-  const prototype = kernel.types?.prototype(name);
+  const prototype = types?.prototype(name);
   if (prototype === undefined) throw new NoProbe('host', `the types of this kernel do not know ${name}`);
   const fetches = new Map(
     texts.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]),

@@ -72,6 +72,13 @@ class LiveSource implements Source {
     this.#send({ type: 'capabilities' });
   }
 
+  examine(): void {
+    if (this.#closing !== undefined) return;
+    this.#spawnFirst();
+    if (this.#worker === undefined) this.#fail('');
+    else this.#send({ type: 'examine' });
+  }
+
   subscribe(listener: Listener): () => void {
     if (this.#closing === undefined) this.#spawnFirst();
     this.#listeners.add(listener);

@@ -16,6 +16,19 @@ export interface Capability {
   readonly remedy: string;
 }
 
+/** One thing that a kernel can be asked for, and what asking has brought. */
+export interface Finding {
+  readonly name: string;
+  /** restricted: it is there, and not for us; degraded: it is there, and not right. */
+  readonly state: 'yes' | 'degraded' | 'restricted' | 'no';
+  /** Cause where it is not `yes`, and sometimes a fact where it is. */
+  readonly why: string;
+  /** Monitors and commands that lose something without it. */
+  readonly affects: readonly string[];
+  /** What to do about it; empty when nothing can be done or needs to be. */
+  readonly remedy: string;
+}
+
 /** Facts of the header line that do not change. */
 export interface HostInfo {
   readonly host: string;
@@ -48,6 +61,7 @@ export type SourceMessage =
   | { readonly type: 'failed'; readonly failure: Failure }
   | { readonly type: 'notice'; readonly text: string }
   | { readonly type: 'capabilities'; readonly capabilities: readonly Capability[] }
+  | { readonly type: 'findings'; readonly findings: readonly Finding[] }
   /** There is no more of this monitor: a file that is read through has come to its end. */
   | { readonly type: 'ended'; readonly monitor: string }
   /** The position has jumped: everything kept so far is of another time. What leads up to the new position follows. */
@@ -150,6 +164,8 @@ export interface Source {
   stop(monitor: string): void;
   /** Asks for a `capabilities` message. */
   capabilities(): void;
+  /** Asks for a `findings` message: what this kernel can do. Absent where it is not this kernel. */
+  examine?(): void;
   subscribe(listener: (message: SourceMessage) => void): () => void;
   /** The monitors of a recording, in the order they were opened; absent of live sources. Others fail when started. */
   readonly recorded?: readonly Recorded[];

@@ -36,10 +36,21 @@ export interface PlanCheck {
   readonly why: string;
 }
 
+/** What only system calls tell: `''` = it works, else the kernel's reason. */
+export interface HostFacts {
+  /** Records of processes that end. */
+  readonly taskstats: string;
+  /** Loading a BPF program. */
+  readonly bpf: string;
+  /** PERF_FORMAT_LOST: how much a full ring dropped, per event. */
+  readonly format_lost: string;
+}
+
 /** Errors thrown carry `kind`: 'usage' | 'host' | 'internal'. */
 export interface Addon {
   /** `mount`: let root mount tracefs when it is not there. */
   probe(mount: boolean): HostProbe;
+  facts(): HostFacts;
   check(plan: Plan): PlanCheck;
   /** Opens events and starts the reader; returns a handle. */
   open(plan: Plan): number;

@@ -12,6 +12,7 @@ export type ToReader =
   /** The last snapshot of this monitor has been dealt with: the next may be taken. */
   | { readonly type: 'taken'; readonly monitor: string; readonly run?: number }
   | { readonly type: 'capabilities' }
+  | { readonly type: 'examine' }
   | { readonly type: 'close' };
 
 /** What the reader thread says. `closed` is its last word: nothing of it is left in the kernel. */

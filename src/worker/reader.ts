@@ -2,10 +2,13 @@
  * The reader: opens monitors on demand and posts what they saw, once per interval.
  * It runs in the reader thread; `post` and `load` are all it knows of the world around it.
  */
+import { release } from 'node:os';
 import type { Monitor, Options } from '../monitors/monitor.ts';
 import type { Snapshot } from '../sources/snapshot.ts';
 import type { Addon, NativeSnapshot } from './addon.ts';
 import { checkAll } from './capabilities.ts';
+import { examine } from './doctor/doctor.ts';
+import { realFiles } from './doctor/files.ts';
 import { failureOf } from './failure.ts';
 import type { FromReader, ReaderSettings, ToReader } from './protocol.ts';
 import { Ticker } from './ticker.ts';
@@ -61,6 +64,9 @@ export class Reader {
         break;
       case 'capabilities':
         this.#capabilities();
+        break;
+      case 'examine':
+        this.#examine();
         break;
       case 'close':
         this.#close();
@@ -176,6 +182,17 @@ export class Reader {
       }));
     }
     this.#post({ type: 'capabilities', capabilities });
+  }
+
+  #examine(): void {
+    try {
+      const addon = this.#loaded();
+      const { tracefs } = addon.probe(true);
+      const findings = examine({ addon, files: realFiles, tracefs, release: release() });
+      this.#post({ type: 'findings', findings });
+    } catch (error) {
+      this.#post({ type: 'failed', failure: failureOf('', error) });
+    }
   }
 
   #close(): void {

@@ -1,5 +1,17 @@
 /** Probes in programs: every way to write one, against a program that knows how often it was hit. */
-import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Pty, spawn } from '../e2e/pty.ts';
 import { type Ended, ktop } from '../e2e/run-cli.ts';
@@ -111,6 +123,34 @@ describe('functions of a program', () => {
     const hits = Object.fromEntries(last.rows.map(({ name, hits: n }) => [name, n]));
     expect(hits).toEqual({ mine: CALLS, probed_sleep: 0 });
   });
+});
+
+test('a stripped program that carries its symbols packed, as those of Fedora do', async () => {
+  const work = mkdtempSync(join(tmpdir(), 'ktop-mini-'));
+  try {
+    const [program, symbols] = ['probed', 'symbols'].map((name) => join(work, name)) as [string, string];
+    copyFileSync(workload('probed'), program);
+    command('objcopy', ['--only-keep-debug', program, symbols]);
+    command('objcopy', ['--strip-debug', symbols]);
+    command('xz', [symbols]);
+    command('strip', ['--strip-all', program]);
+    const bare = await ktop(['probe', 'funcs', '-x', program, 'probed_call']);
+    expect(bare).toMatchObject({ code: 3, stdout: '' });
+    command('objcopy', ['--add-section', `.gnu_debugdata=${symbols}.xz`, program]);
+
+    const place = async (path: string) =>
+      (await ktop(['probe', 'funcs', '-x', path, 'probed_*'])).stdout
+        .match(/\w+ +\S+:0x[0-9a-f]+/g)
+        ?.map((line) => line.replace(/ +\S+:/, ' '));
+    expect(await place(program)).toEqual(await place(workload('probed')));
+    const run = await startKtop(['probe', 'watch', `${program}:probed_call i=%di:s32`, '-i', '300']);
+    command('sh', ['-c', `echo | ${program} 7 0 0`]);
+    await run.more(2);
+    await run.stop();
+    expect(run.pictures.at(-1)?.rows[0]).toMatchObject({ name: 'probed_call', hits: 7 });
+  } finally {
+    rmSync(work, { recursive: true });
+  }
 });
 
 describe('programs of the system', () => {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { pageOf, renewed, renewedVmcore, VMCORE_PAGE } from '../../scripts/docs.ts';
 import { monitors } from '../../src/monitors/index.ts';
+import { CHECKS } from '../../src/worker/doctor/doctor.ts';
 
 const HEADINGS = ['Purpose', 'Events', 'Algorithm', 'Columns', 'Options', 'Limits', 'Fallbacks'];
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
@@ -25,4 +26,10 @@ test('the page of the post-mortem', () => {
   const page = readFileSync(VMCORE_PAGE, 'utf8');
   expect(page, 'columns have changed; run npm run docs').toBe(renewedVmcore(page));
   expect(README).toContain('docs/vmcore.md');
+});
+
+test('the page of the doctor names every capability', () => {
+  const page = readFileSync(new URL('../../docs/doctor.md', import.meta.url), 'utf8');
+  for (const { name } of CHECKS) expect(page).toContain(`\`${name}\``);
+  expect(README).toContain('docs/doctor.md');
 });

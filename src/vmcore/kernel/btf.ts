@@ -189,7 +189,8 @@ export class Btf {
   prototype(name: string): Prototype | undefined {
     const wanted = this.#stringAt(name);
     if (wanted < 0) return undefined;
-    for (let id = 1; id < this.#count; id++) {
+    // The last of that name: behind the kernel's own, those of a module.
+    for (let id = this.#count - 1; id > 0; id--) {
       if (this.#kind(id) !== KIND.func || this.#word(id, 0) !== wanted) continue;
       const proto = this.#word(id, 2);
       if (this.#kind(proto) !== KIND.funcProto) return undefined;
@@ -406,6 +407,35 @@ export class Btf {
   #hashAt(at: number): number {
     return hashBytes(this.#strings, at);
   }
+}
+
+/**
+ * The types of a module go on where those of the kernel end, in numbers and in strings: both as one, for `Btf`. Throws a
+ * CoreError when either is no BTF.
+ */
+export function joinBtf(kernel: Buffer, module: Buffer): Buffer {
+  const parts = [kernel, module].map((bytes) => {
+    if (bytes.length < 24 || bytes.readUInt16LE(0) !== MAGIC)
+      throw new CoreError('types', 'no BTF where the kernel should have it');
+    const header = bytes.readUInt32LE(4);
+    const [typeAt, typeBytes, stringAt, stringBytes] = [8, 12, 16, 20].map((at) =>
+      bytes.readUInt32LE(at),
+    ) as [number, number, number, number];
+    if (header < 24 || header + Math.max(typeAt + typeBytes, stringAt + stringBytes) > bytes.length)
+      throw new CoreError('types', 'the BTF of the kernel is cut off');
+    return {
+      types: bytes.subarray(header + typeAt, header + typeAt + typeBytes),
+      strings: bytes.subarray(header + stringAt, header + stringAt + stringBytes),
+    };
+  });
+  const types = Buffer.concat(parts.map((part) => part.types));
+  const strings = Buffer.concat(parts.map((part) => part.strings));
+  const head = Buffer.alloc(24);
+  head.writeUInt16LE(MAGIC, 0);
+  head[2] = 1;
+  for (const [at, value] of [24, 0, types.length, types.length, strings.length].entries())
+    head.writeUInt32LE(value, 4 + 4 * at);
+  return Buffer.concat([head, types, strings]);
 }
 
 /** FNV-1a of the bytes up to a NUL. */
