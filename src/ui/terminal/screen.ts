@@ -7,6 +7,8 @@ import { findScroll, type Scroll } from './scroll.ts';
 import { sgrBetween } from './sgr.ts';
 
 const BLANK = 0x20;
+/** Every style there is. */
+const STYLES = 0x2000;
 /** Unchanged cells that are cheaper to write again than to jump over. */
 const BRIDGE = 4;
 /** All of a style that shows on a blank. */
@@ -30,10 +32,11 @@ export class Screen {
   #x = -1;
   #y = -1;
   #style: Style = PLAIN;
-  readonly #mask: number;
+  /** By the style painted: the style written. */
+  readonly #written: Uint16Array;
 
   constructor(styleMask = 0x1fff) {
-    this.#mask = styleMask;
+    this.#written = Uint16Array.from({ length: STYLES }, (_, painted) => painted & styleMask);
   }
 
   /** Forgets what the terminal shows: the next frame is painted whole. */
@@ -84,7 +87,7 @@ export class Screen {
   #want({ chars, styles }: Grid): void {
     const wanted = this.#wanted;
     for (let index = 0; index < wanted.length; index += 1) {
-      const style = (styles[index] as number) & this.#mask;
+      const style = this.#written[styles[index] as number] as Style;
       wanted[index] = chars[index] === BLANK && (style & ON_BLANK) === 0 ? PLAIN : style;
     }
   }
