@@ -77,7 +77,9 @@ export function libbpf(tool, args) {
         encoding: 'utf8',
       });
       if (error !== undefined) return error.message;
-      const complaint = /^.*\bfail(?:ed)?\b.*$/m.exec(stderr ?? '')?.[0];
+      const complaint = /^(?:libbpf: .*\bfailed\b|failed to (?:load|attach|open)\b).*$/m.exec(
+        stderr ?? '',
+      )?.[0];
       return status === 0 || status === 124 ? complaint : (complaint ?? `exit code ${status}`);
     },
     start: async () => {

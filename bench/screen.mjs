@@ -112,6 +112,6 @@ async function firstPicture(home, times) {
 
 export const screen = ({ quick }) =>
   withHome(async (home) => ({
-    rest: await atRest(home, quick ? { rounds: 1, seconds: 3 } : { rounds: 3, seconds: 12 }),
-    first: await firstPicture(home, quick ? 2 : 9),
+    rest: await atRest(home, quick ? { rounds: 1, seconds: 3 } : { rounds: 3, seconds: 10 }),
+    first: await firstPicture(home, quick ? 2 : 7),
   }));

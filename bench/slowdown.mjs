@@ -76,7 +76,7 @@ async function perfLoss(spec, seconds) {
 }
 
 export async function slowdown({ quick }) {
-  const extent = quick ? { rounds: 1, seconds: 0.3 } : { rounds: 5, seconds: 1 };
+  const extent = quick ? { rounds: 1, seconds: 0.3 } : { rounds: 3, seconds: 1 };
   title(`Observed loads, pinned to one CPU (medians of ${extent.rounds} rounds of ${extent.seconds} s)`);
   const results = {};
   const missing = [];

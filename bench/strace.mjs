@@ -94,7 +94,7 @@ async function traced({ wrap, beside }, spec, seconds, work) {
 }
 
 export async function strace({ quick }) {
-  const { rounds, seconds } = quick ? { rounds: 1, seconds: 0.3 } : { rounds: 5, seconds: 1 };
+  const { rounds, seconds } = quick ? { rounds: 1, seconds: 0.3 } : { rounds: 3, seconds: 1 };
   title(`System calls watched (medians of ${rounds} rounds of ${seconds} s)`);
   const work = mkdtempSync(join(tmpdir(), 'ktop-bench-'));
   const results = {};

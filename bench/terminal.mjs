@@ -77,7 +77,7 @@ export const terminal = ({ quick }) =>
       ['stalled', stall.stalled.p99_ms, stall.stalled.max_ms],
     ]);
     title('Memory, 10 frames/s at 200x60');
-    const memory = await flat(home, quick ? 8 : 240);
+    const memory = await flat(home, quick ? 8 : 120);
     table([
       ['frames', 'RSS MB', 'PSS MB'],
       ...memory.map(({ frames, rss, pss }) => [String(frames), rss, pss]),
