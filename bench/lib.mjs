@@ -1,6 +1,7 @@
 /** What the benchmarks share: where things are, running programs, medians, tables. */
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -25,9 +26,21 @@ export function buildWorkloads() {
   });
 }
 
+/** A load program on the last CPU alone, so that two runs of it differ in nothing but who watches. */
+export const pinned = (name, ...args) => [
+  'taskset',
+  '-c',
+  String(cpus().length - 1),
+  join(WORKLOADS, name),
+  ...args.map(String),
+];
+
 /** Runs a load program to its end; what it says of itself. */
-export async function load(name, ...args) {
-  const child = spawn(join(WORKLOADS, name), args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+export const load = (name, ...args) => told([join(WORKLOADS, name), ...args.map(String)]);
+
+/** Runs a command to its end; the JSON that it printed. */
+export async function told([file, ...args]) {
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   for await (const chunk of child.stdout) text += chunk;
   return JSON.parse(text);
@@ -67,18 +80,29 @@ export function background(file, args) {
   return state;
 }
 
-/** CPU time of a process with all its threads, in ms; its children are not in it. */
+/** CPU time of a process with all its threads that live, in ms, as the scheduler counts it: no ticks, no rounding. */
 export function cpuMs(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+  return threadsOf(pid).reduce((sum, { ms }) => sum + ms, 0);
 }
 
-/** Proportional set size in MB. */
+/** Threads that live: their names and CPU time in ms. */
+export function threadsOf(pid) {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).flatMap((tid) => {
+    try {
+      const ns = readFileSync(`${tasks}/${tid}/schedstat`, 'latin1').split(' ')[0];
+      return { name: readFileSync(`${tasks}/${tid}/comm`, 'utf8').trim(), ms: Number(ns) / 1e6 };
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Memory in MB: all that is resident, and the share of it that is this process's own. */
 export function memoryMb(pid) {
-  const match = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
-  return Number(match?.[1] ?? Number.NaN) / 1024;
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN) / 1024;
+  return { rss: of('Rss'), pss: of('Pss') };
 }
 
 /** The tracepoints a monitor opens on this host. */

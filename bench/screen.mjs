@@ -1,116 +1,117 @@
 /**
- * The dashboard in a 120x40 terminal next to htop at the same rate: CPU at rest, bytes per refresh,
- * time to the first picture, memory.
+ * The dashboard in a terminal of 120x40 next to htop, btop, top and atop at the same rate, in turns: CPU at rest, bytes per
+ * refresh, memory, time to the first picture.
  */
-import { spawn as spawnPty } from '@lydell/node-pty';
-import { background, cpuMs, KTOP, median, memoryMb, NODE, sleep, table, title } from './lib.mjs';
+import { background, cpuMs, median, memoryMb, sleep, table, title } from './lib.mjs';
+import { contenders, FRAME, PICTURE, start, withHome } from './terminal-program.mjs';
 
-/** Printable characters that make a picture: less is a prompt or a clearing of the screen. */
-const PICTURE = 400;
-/** Tabs, header and keys: ktop draws them before there is any data. */
-const FRAME = 200;
+const RATES = [1, 4];
+/** Until loading and compiling are over. */
+const SETTLED_MS = 5000;
 
-// Terminal control sequences and other control characters.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\x1b\][^\x07]*\x07|[\x00-\x1f]/g;
-
-function start(file, args, wanted = PICTURE) {
-  const began = performance.now();
-  const env = { ...process.env, TERM: 'xterm-256color' };
-  const pty = spawnPty(file, args, { cols: 120, rows: 40, env });
-  const state = { pid: pty.pid, bytes: 0, text: 0, first_ms: Number.NaN };
-  const ended = new Promise((resolve) => pty.onExit(resolve));
-  pty.onData((data) => {
-    state.bytes += Buffer.byteLength(data);
-    state.text += data.replace(CONTROL, '').length;
-    if (Number.isNaN(state.first_ms) && state.text >= wanted) state.first_ms = performance.now() - began;
-  });
-  state.stop = async () => {
-    pty.write('q');
-    const hard = setTimeout(() => pty.kill('SIGKILL'), 3000);
-    await ended;
-    clearTimeout(hard);
-  };
-  return state;
-}
-
-async function rest(file, args, hz, seconds) {
-  const program = start(file, args);
-  await sleep(2000);
+async function rest(contender, seconds) {
+  const program = start(contender);
+  await sleep(SETTLED_MS);
+  if (program.ended) throw new Error(`${contender.command.join(' ')} has ended`);
   const [cpu, bytes, began] = [cpuMs(program.pid), program.bytes, performance.now()];
   await sleep(seconds * 1000);
   const passed = performance.now() - began;
+  const refreshes = contender.hz * (passed / 1000);
+  const cpu_ms = cpuMs(program.pid) - cpu;
   const result = {
-    cpu_pct: (100 * (cpuMs(program.pid) - cpu)) / passed,
-    bytes_per_refresh: (program.bytes - bytes) / (hz * (passed / 1000)),
-    memory_mb: memoryMb(program.pid),
+    cpu_pct: (100 * cpu_ms) / passed,
+    ms_per_refresh: cpu_ms / refreshes,
+    bytes_per_refresh: (program.bytes - bytes) / refreshes,
+    ...memoryMb(program.pid),
   };
   await program.stop();
   return result;
 }
 
-async function firstPicture(file, args, times, wanted = PICTURE) {
-  const found = [];
-  for (let i = 0; i < times; i++) {
-    const program = start(file, args, wanted);
-    for (let waited = 0; Number.isNaN(program.first_ms) && waited < 5000; waited += 5) await sleep(5);
-    found.push(program.first_ms);
-    await program.stop();
+/** Medians of a few turns. */
+async function atRest(home, { rounds, seconds }) {
+  title(`At rest in a terminal of 120x40 (medians of ${rounds} turns of ${seconds} s)`);
+  const runs = new Map();
+  for (let round = 0; round < rounds; round++) {
+    for (const rate of RATES) {
+      for (const contender of contenders(rate, home)) {
+        const name = `${contender.name} ${rate} Hz`;
+        const one = runs.get(name) ?? { ...contender, rate, found: [] };
+        one.found.push(await rest(contender, seconds));
+        runs.set(name, one);
+      }
+    }
   }
-  return median(found);
-}
-
-async function firstBpftrace(times) {
-  const found = [];
-  for (let i = 0; i < times; i++) {
-    const began = performance.now();
-    const program = background('bpftrace', [
-      '-e',
-      'BEGIN { printf("ready\\n"); } tracepoint:sched:sched_switch { @ = count(); }',
-    ]);
-    await program.until(/ready/);
-    found.push(performance.now() - began);
-    await program.stop();
-  }
-  return median(found);
-}
-
-export async function screen({ quick }) {
-  const seconds = quick ? 3 : 15;
   const results = {};
-  title(`At rest in a 120x40 terminal (${seconds} s each)`);
-  const rows = [['program', 'CPU %', 'bytes/refresh', 'memory MB']];
-  const ktop = (hz) => [NODE, [KTOP, '-i', String(1000 / hz)]];
-  const htop = (hz) => ['htop', ['-d', String(10 / hz)]];
-  for (const [name, hz, [file, args]] of [
-    ['ktop 1 Hz', 1, ktop(1)],
-    ['htop 1 Hz', 1, htop(1)],
-    ['ktop 4 Hz', 4, ktop(4)],
-    ['htop 4 Hz', 4, htop(4)],
-  ]) {
-    const found = await rest(file, args, hz, seconds);
-    results[name] = found;
-    rows.push([name, found.cpu_pct, found.bytes_per_refresh, found.memory_mb]);
-  }
-  const ratio = (hz, key) => results[`ktop ${hz} Hz`][key] / results[`htop ${hz} Hz`][key];
-  for (const hz of [1, 4]) {
+  const rows = [['program', 'Hz', 'CPU %', 'ms/refresh', 'x', 'bytes/refresh', 'x', 'RSS MB', 'PSS MB']];
+  for (const { name, rate, hz, found } of runs.values()) {
+    const of = (key) => median(found.map((one) => one[key]));
+    const keys = ['cpu_pct', 'ms_per_refresh', 'bytes_per_refresh', 'rss', 'pss'];
+    const result = Object.fromEntries(keys.map((key) => [key, of(key)]));
+    results[`${name} ${rate} Hz`] = { hz, ...result };
+    const ktop = results[`ktop ${rate} Hz`];
     rows.push([
-      `ratio ${hz} Hz`,
-      ...['cpu_pct', 'bytes_per_refresh', 'memory_mb'].map((key) => ratio(hz, key)),
+      `${name}`,
+      hz,
+      result.cpu_pct,
+      result.ms_per_refresh,
+      ktop.ms_per_refresh / result.ms_per_refresh,
+      result.bytes_per_refresh,
+      ktop.bytes_per_refresh / result.bytes_per_refresh,
+      result.rss,
+      result.pss,
     ]);
   }
   table(rows);
-  const times = quick ? 3 : 7;
-  title(`First picture after exec, ms (median of ${times})`);
-  const first = {
-    ktop: await firstPicture(NODE, [KTOP], times, FRAME),
-    'ktop, with data': await firstPicture(NODE, [KTOP], times),
-    htop: await firstPicture('htop', [], times),
-    bpftrace: await firstBpftrace(Math.min(times, 3)),
+  process.stdout.write(
+    '  x: ktop / it. htop counts in tenths of a second: its refreshes are compared, not its rate.\n',
+  );
+  return results;
+}
+
+async function first(contender, wanted) {
+  const program = start(contender, { wanted });
+  for (let waited = 0; Number.isNaN(program.first_ms) && waited < 5000; waited += 5) await sleep(5);
+  await program.stop();
+  return program.first_ms;
+}
+
+async function firstBpftrace() {
+  const began = performance.now();
+  const program = background('bpftrace', [
+    '-e',
+    'BEGIN { printf("ready\\n"); } tracepoint:sched:sched_switch { @ = count(); }',
+  ]);
+  await program.until(/ready/);
+  const ms = performance.now() - began;
+  await program.stop();
+  return ms;
+}
+
+async function firstPicture(home, times) {
+  title(`First picture after exec, ms (medians of ${times} turns)`);
+  const found = {};
+  const add = (name, ms) => {
+    found[name] ??= [];
+    found[name].push(ms);
   };
+  const [ktop, ...others] = contenders(1, home);
+  for (let turn = 0; turn < times; turn++) {
+    add('ktop', await first(ktop, FRAME));
+    add('ktop, with data', await first(ktop, PICTURE));
+    for (const other of others) add(other.name, await first(other, PICTURE));
+    if (turn < 3) add('bpftrace, ready', await firstBpftrace());
+  }
+  const results = Object.fromEntries(Object.entries(found).map(([name, ms]) => [name, median(ms)]));
   table([
     ['program', 'ms', 'ktop / it'],
-    ...Object.entries(first).map(([name, ms]) => [name, ms, first.ktop / ms]),
+    ...Object.entries(results).map(([name, ms]) => [name, ms, results.ktop / ms]),
   ]);
-  return { rest: results, first };
+  return results;
 }
+
+export const screen = ({ quick }) =>
+  withHome(async (home) => ({
+    rest: await atRest(home, quick ? { rounds: 1, seconds: 3 } : { rounds: 3, seconds: 10 }),
+    first: await firstPicture(home, quick ? 2 : 7),
+  }));

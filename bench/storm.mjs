@@ -1,50 +1,84 @@
-/** Both CPUs saturated with scheduler events: what is lost, what the reader costs; perf record next to it. */
-import { background, cpuMs, eventsOf, KTOP, load, NODE, sleep, table, title } from './lib.mjs';
+/** Both CPUs saturated with scheduler events for a minute: what is lost, what the reader costs; perf record next to it. */
+import { rmSync } from 'node:fs';
+import { background, cpuMs, eventsOf, KTOP, load, NODE, sleep, table, threadsOf, title } from './lib.mjs';
+import { perfRecord, sumOf } from './observers.mjs';
+import { lossOf } from './perf-data.mjs';
 
 /** Two ping-pongs keep both CPUs busy. */
 const storm = (seconds) => Promise.all([load('storm', 'pipe', seconds), load('storm', 'pipe', seconds)]);
 
 const ops = (runs) => runs.reduce((total, run) => total + run.ops_per_s, 0);
 
-export async function saturation({ quick }) {
-  const seconds = quick ? 3 : 20;
-  title(`Both CPUs saturated by sched events for ${seconds} s`);
-  const bare = ops(await storm(Math.min(seconds, 3)));
+/** All that perf record writes stays in memory: gigabytes a minute. */
+const PERF_SECONDS = 5;
 
-  const ktop = background(NODE, [KTOP, 'task-state', '--json', '-i', '500']);
+const readerMs = (pid) => threadsOf(pid).find(({ name }) => name === 'ktop/reader')?.ms ?? Number.NaN;
+
+async function underKtop(backend, seconds) {
+  const ktop = background(NODE, [KTOP, 'task-state', '--json', '-i', '500', '--backend', backend]);
   await ktop.until(/\n/);
-  const before = cpuMs(ktop.pid);
-  const under = ops(await storm(seconds));
-  const cpu_ms = cpuMs(ktop.pid) - before;
+  const [before, reader] = [cpuMs(ktop.pid), readerMs(ktop.pid)];
+  const rate = ops(await storm(seconds));
+  const [cpu_ms, reader_ms] = [cpuMs(ktop.pid) - before, readerMs(ktop.pid) - reader];
   await sleep(1200);
-  const pictures = (await ktop.stop())
-    .split('\n')
-    .flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []));
-  const sum = (key) => pictures.reduce((total, picture) => total + (picture[key] ?? 0), 0);
-  const [events, lost, late, unseen] = ['events', 'lost', 'late', 'unseen'].map(sum);
+  const output = await ktop.stop();
+  const [events, lost, late, unseen] = ['events', 'lost', 'late', 'unseen'].map((key) =>
+    sumOf(output, [key]),
+  );
+  return { name: `ktop, ${backend}`, seconds, rate, events, lost, late, unseen, cpu_ms, reader_ms };
+}
 
-  const record = eventsOf('task-state').flatMap((name) => ['-e', name]);
-  const perf = background('perf', ['record', '-a', '-o', '/dev/null', ...record]);
-  await sleep(1000);
-  const perfBefore = cpuMs(perf.pid);
-  const perfOps = ops(await storm(seconds));
-  const perf_ms = cpuMs(perf.pid) - perfBefore;
-  await perf.stop();
+async function underPerf(seconds) {
+  const file = '/dev/shm/ktop-bench.data';
+  try {
+    const perf = await perfRecord(eventsOf('task-state'), file).start();
+    const before = cpuMs(perf.pid);
+    const rate = ops(await storm(seconds));
+    const cpu_ms = cpuMs(perf.pid) - before;
+    await perf.stop();
+    const { samples, lost } = lossOf(file);
+    return { name: 'perf record', seconds, rate, events: samples, lost, cpu_ms };
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
 
+export async function saturation({ quick }) {
+  const seconds = quick ? 3 : 60;
+  title('Both CPUs saturated by sched events');
+  const bare = ops(await storm(Math.min(seconds, 3)));
+  const runs = [
+    await underKtop('tracefs', seconds),
+    await underKtop('perf', seconds),
+    await underPerf(Math.min(seconds, PERF_SECONDS)),
+  ];
+  const none = Number.NaN;
   table([
-    ['observer', 'round trips/s', 'events/s', 'lost', 'late', 'unseen', 'own CPU %', 'CPU ns/event'],
-    ['none', bare, Number.NaN, Number.NaN, Number.NaN, Number.NaN, Number.NaN, Number.NaN],
-    ['ktop', under, events / seconds, lost, late, unseen, cpu_ms / (10 * seconds), (cpu_ms * 1e6) / events],
     [
-      'perf record',
-      perfOps,
-      Number.NaN,
-      Number.NaN,
-      Number.NaN,
-      Number.NaN,
-      perf_ms / (10 * seconds),
-      Number.NaN,
+      'observer',
+      'seconds',
+      'round trips/s',
+      'events/s',
+      'lost',
+      'of all %',
+      'late',
+      'unseen',
+      'own CPU %',
+      'reader ns/event',
     ],
+    ['none', '', bare, none, none, none, none, none, none, none],
+    ...runs.map((run) => [
+      run.name,
+      String(run.seconds),
+      run.rate,
+      (run.events + run.lost) / run.seconds,
+      String(run.lost),
+      (100 * run.lost) / (run.events + run.lost),
+      run.late ?? none,
+      run.unseen ?? none,
+      run.cpu_ms / (10 * run.seconds),
+      ((run.reader_ms ?? run.cpu_ms) * 1e6) / run.events,
+    ]),
   ]);
-  return { bare, under, events, lost, late, unseen, cpu_ms, perf_ops: perfOps, perf_ms };
+  return { bare, runs };
 }

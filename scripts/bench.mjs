@@ -1,25 +1,41 @@
 /**
  * `npm run bench`: what ktop costs, side by side with its peers in the same run. Minutes; `--quick` one minute.
- * Words choose parts: slowdown screen saturation native vmcore fleet recording. Figures also go to build/bench.json.
+ * Words choose parts, see PARTS. Figures also go to build/bench.json, those of parts that were not run stay there.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { buildWorkloads } from '../bench/lib.mjs';
 import { native } from '../bench/native.mjs';
-import { screen } from '../bench/screen.mjs';
+
 import { slowdown } from '../bench/slowdown.mjs';
 import { saturation } from '../bench/storm.mjs';
-import { installPackages } from './packages.mjs';
+import { strace } from '../bench/strace.mjs';
+import { installPackages, PACKAGES } from './packages.mjs';
 import { ROOT, SetupError, say, setUp } from './setup.mjs';
 
-/** Only here: they are TypeScript underneath, which the Node that set-up brings can run. */
+/** Only here: they need packages of npm, or are TypeScript underneath, which the Node that set-up brings can run. */
+const screen = async (options) => (await import('../bench/screen.mjs')).screen(options);
+const terminal = async (options) => (await import('../bench/terminal.mjs')).terminal(options);
+const frames = async (options) => (await import('../bench/frames.mjs')).frames(options);
 const fleet = async (options) => (await import('../bench/fleet.mjs')).fleet(options);
 
 const vmcore = async (options) => (await import('../bench/vmcore.mjs')).vmcore(options);
 const recording = async (options) => (await import('../bench/recording.mjs')).recording(options);
 
-const PARTS = { slowdown, screen, saturation, native, vmcore, fleet, recording };
+const PARTS = {
+  slowdown,
+  strace,
+  saturation,
+  native,
+  screen,
+  frames,
+  terminal,
+  vmcore,
+  fleet,
+  recording,
+};
+const RESULTS = join(ROOT, 'build/bench.json');
 
 const words = process.argv.slice(2);
 const quick = words.includes('--quick');
@@ -30,21 +46,30 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 
+/** What earlier runs found. */
+function before() {
+  try {
+    return JSON.parse(readFileSync(RESULTS, 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
 try {
   await setUp();
-  await installPackages();
+  await installPackages([...PACKAGES, 'bench/packages.txt']);
   buildWorkloads();
   const began = Date.now();
   const host = { kernel: release(), cpus: cpus().length, load: loadavg()[0] };
   process.stdout.write(
     `Linux ${host.kernel}, ${host.cpus} CPUs, load ${host.load.toFixed(2)} before the start\n`,
   );
-  const results = { host, quick };
+  const results = { ...before(), host, quick };
   for (const [name, part] of Object.entries(PARTS)) {
     if (chosen.length === 0 || chosen.includes(name)) results[name] = await part({ quick });
   }
   mkdirSync(join(ROOT, 'build'), { recursive: true });
-  writeFileSync(join(ROOT, 'build/bench.json'), `${JSON.stringify(results, undefined, 2)}\n`);
+  writeFileSync(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
   process.stdout.write(`\n${((Date.now() - began) / 1000).toFixed(0)} s; figures in build/bench.json\n`);
 } catch (error) {
   say(error instanceof SetupError ? error.message : (error.stack ?? String(error)));

@@ -4,13 +4,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { has, ROOT, say } from './setup.mjs';
 
-const LISTS = ['test/lab/packages.txt'];
+/** Lists of what the tests need. */
+export const PACKAGES = ['test/lab/packages.txt'];
 const OURS = ['clang-format', 'util-linux'];
 
 /** Installs what is missing, all output to stderr. What cannot be had is named; the tests that need it then fail. */
-export async function installPackages() {
+export async function installPackages(lists = PACKAGES) {
   if (!has('dpkg') || !has('apt-get')) return;
-  const missing = wanted().filter((name) => !installed(name));
+  const missing = wanted(lists).filter((name) => !installed(name));
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0) {
     say(`not installed: ${missing.join(' ')}; run this as root, or apt-get install them`);
@@ -25,8 +26,8 @@ export async function installPackages() {
     if (!install([name])) say(`apt-get cannot install ${name}; tests that need it will fail`);
 }
 
-function wanted() {
-  const listed = LISTS.map((list) => join(ROOT, list)).filter((path) => existsSync(path));
+function wanted(lists) {
+  const listed = lists.map((list) => join(ROOT, list)).filter((path) => existsSync(path));
   const names = listed.flatMap((path) => readFileSync(path, 'utf8').replace(/#.*/g, '').split(/\s+/));
   return [...new Set([...OURS, ...names])].filter((name) => name !== '');
 }

@@ -155,7 +155,10 @@ class Dashboard {
   #repaint(): void {
     this.#screen.invalidate();
     // Columns may be laid out anew.
-    for (const tab of this.#session.state.tabs) for (const panel of tab.panels) panel.seen.clear();
+    for (const panel of this.#session.state.tabs.flatMap(({ panels }) => panels)) {
+      panel.seen.clear();
+      panel.held = undefined;
+    }
     this.#want();
   }
 

@@ -21,6 +21,9 @@ import { locateStacks, scrollToFrame } from './stack-commands.ts';
 import type { PanelView, TabView } from './state.ts';
 import type { Picture } from './store.ts';
 
+/** A panel keeps the lines it wanted this long: rows that come and go must not move the panels below. */
+const HOLD_MS = 10_000;
+
 /** Paints a tab; remembers in the view what keys need to know (page sizes, where the selection is). */
 export function paintTab(
   region: Region,
@@ -34,9 +37,11 @@ export function paintTab(
   // The sentence is about the tab as a whole: its main panel says it.
   const main = mainPanel(monitor.panels);
   const sayings = monitor.panels.map((panel, index) => emptyText(panel, index === main ? quiet : undefined));
-  const demands = monitor.panels.map((panel, index) =>
-    demandOf(panel, view.panels[index] as PanelView, picture, region, sayings[index] as string, theme),
-  );
+  const demands = monitor.panels.map((panel, index) => {
+    const panelView = view.panels[index] as PanelView;
+    const demand = demandOf(panel, panelView, picture, region, sayings[index] as string, theme);
+    return { ...demand, want: steadyWant(demand, panelView, picture.snapshot.time) };
+  });
   const heights = stackPanels(demands, region.height, view.focus, view.zoom);
   let top = 0;
   for (const [index, panel] of monitor.panels.entries()) {
@@ -51,6 +56,16 @@ export function paintTab(
   if (stale) {
     for (let y = 0; y < region.height; y += 1) region.restyle(0, y, region.width, (style) => style | DIM);
   }
+}
+
+/** Grows at once, shrinks when less has been enough for a while; at once too after a jump in time. */
+function steadyWant({ kind, want }: PanelDemand, view: PanelView, time: number): number {
+  // They do not change with what comes and goes.
+  if (kind === 'bars' || kind === 'line') return want;
+  const { held } = view;
+  const holds = held !== undefined && time <= held.until && time >= held.until - HOLD_MS;
+  if (!holds || want >= held.lines) view.held = { lines: want, until: time + HOLD_MS };
+  return view.held?.lines ?? want;
 }
 
 /** What a panel without data says. */

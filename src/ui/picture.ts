@@ -147,7 +147,8 @@ export function paintSurface(name: SurfaceName, region: Region, session: Session
         interval_ms: state.interval_ms,
         paused: store.paused,
         spacing_ms: frame.spacing_ms,
-        age_s: ageOf(session, picture, frame.now),
+        // What is held grows old, and nothing changes on the screen.
+        age_s: store.paused ? 0 : ageOf(session, picture, frame.now),
         now: frame.now,
         playback: session.playback,
         recording: session.recording,

@@ -46,6 +46,8 @@ export interface PanelView {
   page: number;
   /** Widest cells seen, see `TablePicture`. */
   readonly seen: Map<string, number>;
+  /** Lines it wanted lately at most, and until when (time of the snapshots, ms) it keeps them; see `steadyWant`. */
+  held: { readonly lines: number; readonly until: number } | undefined;
   stacks: StacksView;
 }
 
@@ -135,6 +137,7 @@ function newView(query: TableQuery): PanelView {
     scroll: 0,
     page: 1,
     seen: new Map(),
+    held: undefined,
     stacks: { by: 0, zoom: [], selected: [] },
   };
 }

@@ -46,7 +46,8 @@ interface Tab {
 const NOTHING: Totals = { lost: 0, late: 0, unseen: 0 };
 
 export class Store {
-  load: HostLoad | undefined;
+  #load: HostLoad | undefined;
+  #frozenLoad: HostLoad | undefined;
   readonly notices: Notice[] = [];
   paused = false;
   /** Times that everything kept was forgotten: what is of another time has another number. */
@@ -80,7 +81,7 @@ export class Store {
         this.#snapshot(message.snapshot, now);
         break;
       case 'load':
-        this.load = message.load;
+        this.#load = message.load;
         break;
       case 'failed': {
         const tab = this.#tabs.get(message.failure.monitor);
@@ -111,6 +112,11 @@ export class Store {
   notice(text: string, now: number): void {
     this.notices.push({ text, time: now });
     if (this.notices.length > NOTICES) this.notices.shift();
+  }
+
+  /** Load of host and ktop; while paused as it was then. */
+  get load(): HostLoad | undefined {
+    return this.paused ? this.#frozenLoad : this.#load;
   }
 
   /** What to paint for a tab: the frozen picture while paused. A tab that never had one gets its first. */
@@ -151,6 +157,7 @@ export class Store {
   /** Freezes or thaws the pictures; measuring goes on. */
   setPaused(paused: boolean): void {
     this.paused = paused;
+    this.#frozenLoad = this.#load;
     for (const tab of this.#tabs.values()) tab.frozen = paused ? tab.picture : undefined;
   }
 

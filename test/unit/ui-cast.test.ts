@@ -68,7 +68,11 @@ async function shoot({ script = '', ...wish }: Wish = {}): Promise<Shot> {
         text += part;
       },
       onFrame: (at_ms, grid: Grid) =>
-        frames.push({ at_ms, screen: grid.lines(), styles: [...grid.styles].map((style) => style & 0x1e00) }),
+        frames.push({
+          at_ms,
+          screen: grid.lines(),
+          styles: [...grid.styles].map((style, index) => seen(grid.chars[index] === 0x20, style & 0x1e00)),
+        }),
       ...wish,
     });
     const lines = text
@@ -81,6 +85,9 @@ async function shoot({ script = '', ...wish }: Wish = {}): Promise<Shot> {
     await source.close();
   }
 }
+
+/** Attributes that can be seen: neither weight nor colour of a blank, only a line below it and reversal. */
+const seen = (blank: boolean, style: number): number => (blank && (style & 0x1800) === 0 ? 0 : style);
 
 /** What a terminal shows after all that was written up to a time; attributes as bits. */
 async function screenAt(shot: Shot, at_ms: number, cols: number, rows: number) {
@@ -95,7 +102,8 @@ async function screenAt(shot: Shot, at_ms: number, cols: number, rows: number) {
   const styles = Array.from({ length: rows * cols }, (_, index) => {
     const cell = buffer.getLine(Math.floor(index / cols))?.getCell(index % cols);
     const bits = [cell?.isBold(), cell?.isDim(), cell?.isUnderline(), cell?.isInverse()];
-    return bits.reduce<number>((sum, bit, at) => sum + (bit ? 1 << (9 + at) : 0), 0);
+    const style = bits.reduce<number>((sum, bit, at) => sum + (bit ? 1 << (9 + at) : 0), 0);
+    return seen(/^ ?$/.test(cell?.getChars() ?? '') && cell?.getWidth() === 1, style);
   });
   terminal.dispose();
   return { lines, styles };
@@ -212,8 +220,8 @@ test('nothing but what a terminal shows', async () => {
     .filter(([, code]) => code === 'o')
     .map(([, , data]) => data)
     .join('');
-  // Colours, moves, erasing, cursor and wrapping: no title, no other mode.
-  expect(output.replace(/\x1b\[(?:\?(?:25|7)[hl]|[0-9;]*[mHJKC])/g, '')).not.toMatch(
+  // Colours, moves, erasing, scrolling, cursor and wrapping: no title, no other mode.
+  expect(output.replace(/\x1b\[(?:\?(?:25|7)[hl]|[0-9;]*[mHJKABCDLMr])|\x08/g, '')).not.toMatch(
     /[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f]/,
   );
   expect(output.startsWith('\x1b[?25l')).toBe(true);

@@ -235,6 +235,39 @@ test('pause holds the picture, keys work on it', () => {
   expect(stage.keys('p').frame(80, 24)[2]).toContain('!lost 5');
 });
 
+test('a paused screen does not change by itself', () => {
+  const stage = new Stage('nettop').feed(snapshotOf('nettop'));
+  const load = (self_cpu_pct: number) => {
+    const of = { uptime_s: 60 * self_cpu_pct, load: [1, 2, 3] as const, self_cpu_pct, self_rss: 2 ** 27 };
+    stage.session.accept({ type: 'load', load: of }, stage.now);
+  };
+  load(1.5);
+  const before = stage.keys('p').frame(120, 40);
+  expect(before[2]).toContain('ktop 1.5%');
+  stage.now += 60_000;
+  load(77);
+  expect(stage.frame(120, 40)).toEqual(before);
+  expect(stage.keys('p').frame(120, 40)[2]).toContain('ktop 77.0%');
+});
+
+test('panels keep their place while rows come and go', () => {
+  const stage = new Stage('cpu-util');
+  const place = (rows: number, seconds: number) => {
+    stage.feed({ ...snapshotOf('cpu-util', { rows, cpus: 4 }), time: NOW + seconds * 1000 });
+    return stage.frame(120, 40).findIndex((line) => line.includes(' Who, '));
+  };
+  const tall = place(12, 0);
+  expect(place(4, 1)).toBe(tall);
+  expect(place(3, 9)).toBe(tall);
+  const taller = place(14, 10);
+  expect(taller).toBeLessThan(tall);
+  expect(place(3, 19)).toBe(taller);
+  // Less was enough for ten seconds; or time has jumped.
+  expect(place(3, 21)).toBeGreaterThan(tall);
+  expect(place(12, 22)).toBe(tall);
+  expect(place(3, -100)).toBeGreaterThan(tall);
+});
+
 test('interval', () => {
   const stage = new Stage('nettop').keys('+--');
   expect(stage.started).toEqual(['nettop 1000', 'nettop 2000', 'nettop 1000', 'nettop 500']);

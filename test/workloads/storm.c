@@ -1,8 +1,8 @@
 /*
  * A storm of one kind of event, as fast as it goes.
- * usage: storm pipe|kmalloc|udp|getppid|direct SECONDS [FILE]
+ * usage: storm pipe|kmalloc|udp|getppid|direct|open SECONDS [FILE]
  *   pipe: a byte to and fro between two processes; kmalloc: pipe() and close();
- *   udp: a datagram to itself; direct: 4 KiB O_DIRECT reads of FILE
+ *   udp: a datagram to itself; direct: 4 KiB O_DIRECT reads of FILE; open: opens, reads and closes FILE
  * Prints {"mode","ops","seconds","ops_per_s","cpu_ms"}: cpu_ms of itself and its child.
  */
 #include <arpa/inet.h>
@@ -14,6 +14,7 @@
 
 static int there[2], back[2], file, udp;
 static char *block;
+static const char *path;
 static unsigned long turn;
 
 static void ping(void)
@@ -46,6 +47,15 @@ static void read_block(void)
 {
 	if (pread(file, block, 4096, (off_t)(turn++ % 1024) * 4096) <= 0)
 		die("pread");
+}
+
+static void open_file(void)
+{
+	char text[64];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, text, sizeof(text)) < 0 || close(fd) != 0)
+		die(path);
 }
 
 static void call(void)
@@ -96,11 +106,13 @@ int main(int argc, char **argv)
 	unsigned long ops = 0;
 	void (*op)(void) = strcmp(mode, "pipe") == 0 ? ping : strcmp(mode, "kmalloc") == 0 ? make_pipe :
 			   strcmp(mode, "udp") == 0 ? datagram : strcmp(mode, "getppid") == 0 ? call :
-			   strcmp(mode, "direct") == 0 && argc > 3 ? read_block : NULL;
+			   strcmp(mode, "direct") == 0 && argc > 3 ? read_block :
+			   strcmp(mode, "open") == 0 && argc > 3 ? open_file : NULL;
 
 	if (op == NULL || seconds <= 0)
 		return fprintf(stderr, "usage: see storm.c\n"), 2;
 	name_self("w-storm");
+	path = argv[3];
 	if (op == ping)
 		open_pipes();
 	if (op == datagram)

@@ -1,12 +1,20 @@
 /** Turns the difference between what the terminal shows and what it should show into the fewest bytes. */
 import { isSureWidth } from '../../panels/char-width.ts';
 import { CONTINUATION, type Grid } from '../../panels/grid.ts';
-import { PLAIN, type Style } from '../../panels/style.ts';
+import { PLAIN, REVERSE, type Style, UNDERLINE } from '../../panels/style.ts';
+import { cheapestMove } from './moves.ts';
+import { findScroll, type Scroll } from './scroll.ts';
 import { sgrBetween } from './sgr.ts';
 
 const BLANK = 0x20;
+/** Every style there is. */
+const STYLES = 0x2000;
 /** Unchanged cells that are cheaper to write again than to jump over. */
 const BRIDGE = 4;
+/** All of a style that shows on a blank. */
+const ON_BLANK = REVERSE | UNDERLINE;
+/** Parts of the picture that may have moved by different distances. */
+const SCROLLS = 3;
 
 /**
  * Knows what was last written. `styleMask` is and-ed to every style: 0x1fff all, ~0x1ff no colour, 0 none.
@@ -18,14 +26,17 @@ export class Screen {
   #height = 0;
   #chars = new Uint32Array(0);
   #styles = new Uint16Array(0);
+  /** Styles of the next picture as they will show: masked, and none on blanks. */
+  #wanted = new Uint16Array(0);
   #out: string[] = [];
   #x = -1;
   #y = -1;
   #style: Style = PLAIN;
-  readonly #mask: number;
+  /** By the style painted: the style written. */
+  readonly #written: Uint16Array;
 
   constructor(styleMask = 0x1fff) {
-    this.#mask = styleMask;
+    this.#written = Uint16Array.from({ length: STYLES }, (_, painted) => painted & styleMask);
   }
 
   /** Forgets what the terminal shows: the next frame is painted whole. */
@@ -40,10 +51,26 @@ export class Screen {
     this.#x = -1;
     this.#y = -1;
     this.#style = PLAIN;
-    if (next.width !== this.#width || next.height !== this.#height) this.#reset(next);
+    const fresh = next.width !== this.#width || next.height !== this.#height;
+    if (fresh) this.#reset(next);
+    this.#want(next);
+    for (let left = fresh ? 0 : SCROLLS; left > 0; left -= 1) {
+      const found = findScroll(
+        this.#shown,
+        { chars: next.chars, styles: this.#wanted },
+        this.#width,
+        this.#height,
+      );
+      if (found === undefined) break;
+      this.#scroll(found);
+    }
     for (let y = 0; y < next.height; y += 1) this.#line(next, y);
     if (this.#style !== PLAIN) this.#out.push(sgrBetween(this.#style, PLAIN));
     return this.#out.join('');
+  }
+
+  get #shown() {
+    return { chars: this.#chars, styles: this.#styles };
   }
 
   #reset(next: Grid): void {
@@ -51,9 +78,39 @@ export class Screen {
     this.#height = next.height;
     this.#chars = new Uint32Array(next.width * next.height).fill(BLANK);
     this.#styles = new Uint16Array(next.width * next.height);
-    this.#out.push('\x1b[m\x1b[H\x1b[2J');
+    this.#wanted = new Uint16Array(next.width * next.height);
+    this.#out.push('\x1b[m\x1b[r\x1b[H\x1b[2J');
     this.#x = 0;
     this.#y = 0;
+  }
+
+  #want({ chars, styles }: Grid): void {
+    const wanted = this.#wanted;
+    for (let index = 0; index < wanted.length; index += 1) {
+      const style = this.#written[styles[index] as number] as Style;
+      wanted[index] = chars[index] === BLANK && (style & ON_BLANK) === 0 ? PLAIN : style;
+    }
+  }
+
+  /** Lines deleted or inserted move all below them, down to the end of the region; setting one moves the cursor home. */
+  #scroll({ top, bottom, up }: Scroll): void {
+    const width = this.#width;
+    const lines = Math.abs(up);
+    const count = lines === 1 ? '' : lines;
+    this.#out.push(`\x1b[${top + 1};${bottom}r\x1b[${top + 1}H\x1b[${count}${up > 0 ? 'M' : 'L'}\x1b[r`);
+    this.#x = 0;
+    this.#y = 0;
+    const move = (cells: Uint32Array | Uint16Array, blank: number) => {
+      if (up > 0) {
+        cells.copyWithin(top * width, (top + lines) * width, bottom * width);
+        cells.fill(blank, (bottom - lines) * width, bottom * width);
+      } else {
+        cells.copyWithin((top + lines) * width, top * width, (bottom - lines) * width);
+        cells.fill(blank, top * width, (top + lines) * width);
+      }
+    };
+    move(this.#chars, BLANK);
+    move(this.#styles, PLAIN);
   }
 
   #line(next: Grid, y: number): void {
@@ -66,7 +123,7 @@ export class Screen {
       const index = start + x;
       const char = next.chars[index] as number;
       const before = this.#chars[index] as number;
-      if (char !== before || ((next.styles[index] as number) & this.#mask) !== this.#styles[index]) {
+      if (char !== before || this.#wanted[index] !== this.#styles[index]) {
         if (first < 0) first = x;
         last = x;
       }
@@ -77,22 +134,19 @@ export class Screen {
     if (first < 0) return;
     if (sure) this.#runs(next, y, first, last);
     else this.#whole(next, y);
-    for (let index = start; index < start + width; index += 1) {
-      this.#chars[index] = next.chars[index] as number;
-      this.#styles[index] = (next.styles[index] as number) & this.#mask;
-    }
+    this.#chars.set(next.chars.subarray(start, start + width), start);
+    this.#styles.set(this.#wanted.subarray(start, start + width), start);
   }
 
   /** Writes the changed cells of a line, jumping over what stays. */
   #runs(next: Grid, y: number, first: number, last: number): void {
     const start = y * this.#width;
-    const end = endOfInk(next, y, this.#mask);
+    const end = this.#endOfInk(next, y);
     let x = first;
     while (x <= last) {
       if (x >= end) {
         this.#move(x, y);
-        this.#setStyle(PLAIN);
-        this.#out.push('\x1b[K');
+        this.#erase();
         return;
       }
       if (this.#same(next, start + x)) {
@@ -111,9 +165,7 @@ export class Screen {
     const start = y * this.#width;
     let bridge = this.#y === y && this.#x >= 0 && gap > 0 && gap <= BRIDGE;
     for (let column = this.#x; bridge && column < x; column += 1) {
-      const index = start + column;
-      bridge =
-        ((next.styles[index] as number) & this.#mask) === this.#style && (next.chars[index] as number) < 0x80;
+      bridge = (next.chars[start + column] as number) < 0x80 && this.#isSet(next, start + column);
     }
     if (bridge) {
       for (let column = this.#x; column < x; column += 1) this.#cell(next, start + column, column);
@@ -124,10 +176,9 @@ export class Screen {
 
   #whole(next: Grid, y: number): void {
     const start = y * this.#width;
-    const end = endOfInk(next, y, this.#mask);
+    const end = this.#endOfInk(next, y);
     this.#move(0, y);
-    this.#setStyle(PLAIN);
-    this.#out.push('\x1b[K');
+    this.#erase();
     for (let x = 0; x < end; x += 1) {
       const index = start + x;
       const char = next.chars[index] as number;
@@ -139,17 +190,27 @@ export class Screen {
   }
 
   #same(next: Grid, index: number): boolean {
-    return (
-      next.chars[index] === this.#chars[index] &&
-      ((next.styles[index] as number) & this.#mask) === this.#styles[index]
-    );
+    return next.chars[index] === this.#chars[index] && this.#wanted[index] === this.#styles[index];
+  }
+
+  /** Whether the cell looks right when it is written now: a blank does in any colour. */
+  #isSet(next: Grid, index: number): boolean {
+    const style = this.#wanted[index];
+    if (style === this.#style) return true;
+    return style === PLAIN && next.chars[index] === BLANK && (this.#style & ON_BLANK) === 0;
   }
 
   #cell(next: Grid, index: number, x: number): void {
-    this.#setStyle((next.styles[index] as number) & this.#mask);
+    if (!this.#isSet(next, index)) this.#setStyle(this.#wanted[index] as number);
     this.#out.push(String.fromCodePoint(next.chars[index] as number));
     // In the last column terminals differ on where the cursor is.
     this.#x = x + 1 < this.#width ? x + 1 : -1;
+  }
+
+  /** The rest of the line. */
+  #erase(): void {
+    if ((this.#style & ON_BLANK) !== 0) this.#setStyle(PLAIN);
+    this.#out.push('\x1b[K');
   }
 
   #setStyle(style: Style): void {
@@ -160,29 +221,23 @@ export class Screen {
 
   #move(x: number, y: number): void {
     if (this.#x === x && this.#y === y) return;
-    const absolute = x === 0 ? `\x1b[${y + 1}H` : `\x1b[${y + 1};${x + 1}H`;
-    if (this.#y === y && this.#x >= 0 && x > this.#x) {
-      const forward = x - this.#x === 1 ? '\x1b[C' : `\x1b[${x - this.#x}C`;
-      this.#out.push(forward);
-    } else if (this.#y >= 0 && this.#y + 1 === y && x === 0) this.#out.push('\r\n');
-    else this.#out.push(absolute);
+    this.#out.push(cheapestMove(this.#x, this.#y, x, y));
     this.#x = x;
     this.#y = y;
+  }
+
+  /** Column after the last cell of a line that shows. */
+  #endOfInk({ chars, width }: Grid, y: number): number {
+    let end = width;
+    while (end > 0) {
+      const index = y * width + end - 1;
+      if (chars[index] !== BLANK || this.#wanted[index] !== PLAIN) break;
+      end -= 1;
+    }
+    return end;
   }
 }
 
 function isSureChar(char: number): boolean {
   return char !== CONTINUATION && isSureWidth(char);
-}
-
-/** Column after the last cell of a line that is not a plain blank. */
-function endOfInk(next: Grid, y: number, mask: number): number {
-  const start = y * next.width;
-  let end = next.width;
-  while (end > 0) {
-    const index = start + end - 1;
-    if (next.chars[index] !== BLANK || ((next.styles[index] as number) & mask) !== PLAIN) break;
-    end -= 1;
-  }
-  return end;
 }

@@ -11,8 +11,9 @@ import { TtyWriter } from './tty-writer.ts';
 /** Alternate screen; asked for again while it is shown it would forget where the shell's cursor was. */
 const ALTERNATE = '\x1b[?1049h';
 const ENTER = '\x1b[?25l\x1b[?7l\x1b[m\x1b[H\x1b[2J';
-/** CAN ends a sequence that was cut off by leaving in the middle of a frame. */
-const LEAVE = '\x18\x1b[m\x1b[?7h\x1b[?25h\x1b[?1049l';
+/** CAN ends a sequence that was cut off by leaving in the middle of a frame; lines may scroll in a part of the screen then. */
+const CALM = '\x18\x1b[m\x1b[r';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
 const ESCAPE_MS = 50;
 const RESIZE_MS = 50;
 /** A stop signal that did not stop us within this (orphaned process group) is over. */
@@ -121,7 +122,7 @@ export class Terminal {
     this.writer.close();
     const { rows } = this.size;
     // Where there is no alternate screen the prompt goes below the last picture.
-    this.writer.writeNow(`${this.#dumb ? '' : '\x18\x1b[m'}\x1b[${rows}H\r\n${this.#dumb ? '' : LEAVE}`);
+    this.writer.writeNow(`${this.#dumb ? '' : CALM}\x1b[${rows}H\r\n${this.#dumb ? '' : LEAVE}`);
     this.#setRaw(false);
   }
 
