@@ -58,6 +58,8 @@ export function isType(text: string): boolean {
  */
 export function isTypesQuery(text: string): boolean {
   const [head = '', ...words] = text.split(' ');
+  // What tracefs or a marker would be begins otherwise.
+  if (/^[prfte]\d*(?::|$)|^sdt$/.test(head)) return false;
   return (
     /^(?:[A-Za-z_]\w{0,59}=)?(?:[A-Za-z0-9_][\w-]{0,54}:)?[A-Za-z_][\w.]{0,254}(?:%return)?$/.test(head) &&
     words.every((word) =>

@@ -99,7 +99,7 @@ export class DwarfMaker {
       event: query.name === '' ? first.event : query.name,
       kind: `${subject.image === undefined ? 'u' : 'k'}${first.returns ? 'ret' : ''}probe`,
       places,
-      args: argumentsOf(first, query, variables, subject),
+      args: argumentsOf(definitions, query, variables, subject),
       maxactive: first.maxactive > 0 ? first.maxactive : null,
       notes: notesOn(query, hosts),
     };
@@ -425,11 +425,12 @@ function notesOn(query: Query, hosts: Hosts | undefined): string[] {
 
 /** Names that come twice get a number: an event has each once. */
 function argumentsOf(
-  first: Definition,
+  all: readonly Definition[],
   query: Query,
   variables: ReadonlyMap<string, string>,
   { types }: Subject,
 ): RecipeArgument[] {
+  const [first] = all as readonly [Definition, ...Definition[]];
   // Where all variables are asked for, what was typed does not stand beside what came of it.
   const typed =
     query.args.length === first.args.length && !query.args.some((word) => /^\$(?:vars|params)/.test(word));
@@ -442,6 +443,7 @@ function argumentsOf(
     const wanted = /:([a-z]\w*)$/.exec(word)?.[1] ?? '';
     const root = /^[A-Za-z_]\w*/.exec(value)?.[0] ?? '';
     const ctype = ctypeOf(value, root, query, variables, types);
+    for (const one of all) refuseComputed(root, value, wanted, one.args[index]?.fetch ?? '', query);
     if (!isFetch(fetch) || !isType(type) || !isSymbol(name))
       throw new NoProbe(
         'host',
@@ -457,6 +459,31 @@ function argumentsOf(
       display: displayOf(name, ctype, type, wanted),
     };
   });
+}
+
+/**
+ * A variable that the compiler has put nowhere, since it is a register and a bit: debug information says so, and perf fetches
+ * the memory there instead. Variables do lie in memory, but on the stack.
+ */
+export function refuseComputed(
+  root: string,
+  value: string,
+  type: string,
+  fetch: string,
+  { symbol, where }: Pick<Query, 'symbol' | 'where'>,
+): void {
+  if (root === '' || value.includes('[') || type.includes('string')) return;
+  const layers = fetch.match(/[+-]u?\d+\(/g) ?? [];
+  const arrows = value.match(/->/g) ?? [];
+  if (layers.length <= arrows.length) return;
+  const [, by = '0', register = ''] = /([+-]\d+)\(%(\w+)\)+$/.exec(fetch) ?? [];
+  const offset = Number(by);
+  const onStack = register === 'sp' || (register === 'bp' && (offset < 0 || offset >= 16));
+  if (register === '' || onStack || /^x(?:29|31)$/.test(register)) return;
+  throw new NoProbe(
+    'host',
+    `${root} is not stored at ${symbol}${where} but computed from register ${register} ${offset < 0 ? '-' : '+'} ${Math.abs(offset)}, and perf would read what lies in memory there; leave it out, or take another line`,
+  );
 }
 
 function ctypeOf(
