@@ -369,10 +369,20 @@ test('paths, and what the types of a kernel can tell', () => {
     'vfs_read',
     'x=vfs_read count',
     'ext4:ext4_sync_file%return $retval',
-    'f a->b.c[2]->d:string',
-    'f $params',
+    'func a->b.c[2]->d:string',
+    'func $params',
   ])
     expect(isTypesQuery(good), good).toBe(true);
-  for (const bad of ['', 'vfs_read:3', 'vfs_read+3', 'f %di', 'f  a', 'f a=$stack', 'p:x f', '/a:f'])
+  for (const bad of [
+    '',
+    'vfs_read:3',
+    'vfs_read+3',
+    'func %di',
+    'func  a',
+    'func a=$stack',
+    'p:x f',
+    'p f',
+    '/a:f',
+  ])
     expect(isTypesQuery(bad), bad).toBe(false);
 });
