@@ -128,7 +128,9 @@ Plan plan_of(const Napi::Object& object) {
     event.optional = text(from, "optional");
     if (from.Get("probe").IsObject()) {
       const Napi::Object probe = from.Get("probe").As<Napi::Object>();
-      event.probe = {event.id, text(probe, "kind"), text(probe, "definition")};
+      event.probe = {event.id, text(probe, "kind"), text(probe, "definition"), {}, 0};
+      each(probe, "also", [&](Napi::Value also) { event.probe.also.push_back(also.ToString().Utf8Value()); });
+      event.probe.slots = static_cast<long>(number(probe, "slots"));
       if (!event.names.empty()) throw Failure(Failure::kInternal, "an event is either named or probed");
     } else if (from.Get("texts").IsObject()) {
       for (auto& [call, letters] : named(from, "texts")) event.texts.emplace_back(std::stoll(call), letters);

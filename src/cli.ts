@@ -11,6 +11,7 @@ import { type Launched, launch } from './cli/launch.ts';
 import { manualText } from './cli/manual.ts';
 import { type Command, parseCommand } from './cli/parse.ts';
 import { probeHelp } from './cli/probe.ts';
+import { recipeHelp } from './cli/recipe.ts';
 import { filmRecording, replayOnScreen, showShelf } from './cli/show-recording.ts';
 import { UsageError } from './cli/usage-error.ts';
 import { VERSION, versionText } from './cli/version.ts';
@@ -175,6 +176,20 @@ async function run(command: Command): Promise<number> {
       const { runProbe } = await import('./cli/probe-run.ts');
       return runProbe(command, { print });
     }
+    case 'recipe-help':
+      return print(recipeHelp());
+    case 'recipe-use': {
+      const { viewOfRecipe } = await import('./cli/recipe-view.ts');
+      const view = await viewOfRecipe(command);
+      return typeof view === 'number' ? view : run(view);
+    }
+    case 'recipe-make':
+    case 'recipe-show':
+    case 'recipe-db-make':
+    case 'recipe-db': {
+      const { runRecipe } = await import('./cli/recipe-run.ts');
+      return runRecipe(command, { print, untilSignalled });
+    }
     case 'dashboard': {
       const { monitor, colour, ascii, record, share, input } = command;
       const opened = input === undefined ? forKernel(monitor, command.options(monitor.name)) : undefined;
@@ -204,7 +219,7 @@ async function run(command: Command): Promise<number> {
           // Only here: React and Ink cost more to load than everything else together.
           const { runDashboard } = await import('./ui/dashboard.tsx');
           const { Desk } = await import('./cli/probe-desk.ts');
-          const probes = new Desk(options('probe').probes);
+          const probes = new Desk(options('probe').probes, command.later);
           const of = (name: string) =>
             watched && name === monitor.name ? watching(options(name), watched) : options(name);
           // Opened by the dashboard; the command may begin with its first picture.

@@ -59,10 +59,10 @@ int append(const std::string& file, const std::string& line) {
 }
 
 // Slots of a kretprobe: with the kernel's default of a few, sleeping functions miss most returns.
-std::string return_slots(const std::string& letter, const std::string& kind) {
-  if (letter != "r" || kind != "kretprobe") return letter;
+std::string return_slots(const std::string& letter, const ProbeSpec& probe) {
+  if (letter != "r" || probe.kind != "kretprobe") return letter;
   const long cpus = sysconf(_SC_NPROCESSORS_CONF);
-  return letter + std::to_string(std::max(64L, 8 * cpus));
+  return letter + std::to_string(std::max({64L, 8 * cpus, probe.slots}));
 }
 
 struct Reason {
@@ -138,8 +138,11 @@ DynamicEvent::DynamicEvent(const std::string& tracefs, const ProbeSpec& probe) {
   std::string_view id = probe.id;
   if (take_identifier(id).empty() || !id.empty())
     throw Failure(Failure::kUsage, "\"" + probe.id + "\" is no name for a probe; use letters, digits and _");
-  if (probe.definition.empty() || probe.definition.find('\n') != std::string::npos)
-    throw Failure(Failure::kUsage, "a probe needs a place on one line, such as a function");
+  std::vector<std::string> definitions = probe.also;
+  definitions.insert(definitions.begin(), probe.definition);
+  for (const std::string& each : definitions)
+    if (each.empty() || each.find('\n') != std::string::npos)
+      throw Failure(Failure::kUsage, "a probe needs a place on one line, such as a function");
   file_ = tracefs + "/" + kind.file;
   if (!exists(file_))
     throw Failure(Failure::kHost, "this kernel has no " + probe.kind + "s (no " + file_ +
@@ -148,18 +151,26 @@ DynamicEvent::DynamicEvent(const std::string& tracefs, const ProbeSpec& probe) {
   name_ = probe.id;
   // A group each: the same id may be armed again while the last one is still being closed.
   system_ = "ktop_" + std::to_string(getpid()) + "_" + std::to_string(counter++);
-  const std::string line = return_slots(kind.letter, probe.kind) + ":" + system_ + "/" + name_ + " " + probe.definition;
   removal_ = "-:" + system_ + "/" + name_;
   guard_event(file_, removal_);
-  const int error = append(file_, line);
-  if (error == 0) return;
-  const Reason reason = kernel_reason(tracefs, line);
-  release_instance(file_);
-  const bool ours = error == EACCES || error == EPERM || error == ENOMEM;
-  throw Failure(ours ? Failure::kHost : Failure::kUsage,
-                "the kernel refuses the " + probe.kind + " \"" + probe.definition +
-                    "\": " + (reason.text.empty() ? strerror(error) : reason.text) +
-                    (reason.at.empty() ? "" : ", at \"" + reason.at + "\"") + "; " + remedy_of(error));
+  bool armed = false;
+  for (const std::string& each : definitions) {
+    const std::string line = return_slots(kind.letter, probe) + ":" + system_ + "/" + name_ + " " + each;
+    const int error = append(file_, line);
+    if (error == 0) {
+      armed = true;
+      continue;
+    }
+    const Reason reason = kernel_reason(tracefs, line);
+    // The places before it go with the event.
+    if (armed) append(file_, removal_);
+    release_instance(file_);
+    const bool ours = error == EACCES || error == EPERM || error == ENOMEM;
+    throw Failure(ours ? Failure::kHost : Failure::kUsage,
+                  "the kernel refuses the " + probe.kind + " \"" + each +
+                      "\": " + (reason.text.empty() ? strerror(error) : reason.text) +
+                      (reason.at.empty() ? "" : ", at \"" + reason.at + "\"") + "; " + remedy_of(error));
+  }
 }
 
 DynamicEvent::~DynamicEvent() {

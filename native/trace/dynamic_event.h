@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace ktop {
 
@@ -10,6 +11,8 @@ struct ProbeSpec {
   std::string id;          // the event's name: a C identifier
   std::string kind;        // kprobe, kretprobe, uprobe, uretprobe, fprobe, tprobe, eprobe
   std::string definition;  // place and arguments, as tracefs takes them: "do_sys_openat2 file=+0(%si):ustring"
+  std::vector<std::string> also = {};  // further places of the same event, with the same names and types of arguments
+  long slots = 0;                      // of a return probe, at least
 };
 
 class DynamicEvent {

@@ -5,6 +5,7 @@ import { HIST_ROWS } from './hist.ts';
 import { JOIN_ROWS } from './join.ts';
 import { OPTIONS, type OptionRow } from './option-table.ts';
 import { PROBE_COMMANDS, PROBE_OPTIONS } from './probe.ts';
+import { RECIPE_COMMANDS, RECIPE_OPTIONS } from './recipe.ts';
 import { EXPORT_ROWS, RECORD_ROWS, REPLAY_ROWS } from './recordings.ts';
 import type { CommandRow } from './tokens.ts';
 import { VMCORE_OPTIONS } from './vmcore.ts';
@@ -16,6 +17,8 @@ export interface CommandEntry {
   readonly rows: readonly (CommandRow | OptionRow)[];
   /** What may stand behind it, for completion. */
   readonly words: readonly string[] | 'files' | 'monitors';
+  /** Files, too. */
+  readonly files?: true;
 }
 
 /** Those of a monitor that are not spelled as one of a command's own. */
@@ -57,6 +60,13 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     summary: 'probes of your own in kernel and programs',
     rows: PROBE_OPTIONS,
     words: PROBE_COMMANDS,
+  },
+  {
+    name: 'recipe',
+    summary: 'probes made where debug information is, used where it is not',
+    rows: RECIPE_OPTIONS,
+    words: RECIPE_COMMANDS,
+    files: true,
   },
   {
     name: 'hist',

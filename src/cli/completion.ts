@@ -44,12 +44,12 @@ function placesOf(monitors: readonly Monitor[]): readonly Place[] {
       words: [],
       files: false,
     })),
-    ...COMMAND_TABLE.map(({ name, summary, rows, words }) => ({
+    ...COMMAND_TABLE.map(({ name, summary, rows, words, files }) => ({
       name,
       summary,
       options: rows.map((row) => optionOf(row, monitors)),
       words: words === 'monitors' ? names : words === 'files' ? [] : words,
-      files: words === 'files',
+      files: words === 'files' || files === true,
     })),
   ];
 }

@@ -31,6 +31,7 @@ export function helpText(monitors: readonly Monitor[]): string {
     '  ktop export FILE -o OUT.cast [--tab NAME] [--speed X] [--size WxH] [--from TIME] [--to TIME]',
     '                                  a film of the dashboard for asciinema; --v3, --keys FILE',
     '  ktop probe help                 probes of your own in kernel and programs: watch, add, list …',
+    '  ktop recipe help                probes made where debug information is, used where it is not',
     '  ktop demo [DIRECTORY]           choose a recording and see it: those that come with ktop, or yours',
     '  ktop join SOCKET [MONITOR]      what ktop --share SOCKET shows; --json, --plain, --record FILE',
     '  ktop vmcore --help              post-mortem of crashed kernels, one core or thousands',

@@ -1,5 +1,6 @@
 /** argv → one Command. */
 import type { Monitor, Options } from '../monitors/monitor.ts';
+import type { Later } from '../output/stream.ts';
 import { type CastCommand, type DemoCommand, parseDemo } from './cast.ts';
 import { COMMAND_TABLE } from './command-table.ts';
 import { SHELLS, type Shell } from './completion.ts';
@@ -9,6 +10,7 @@ import { type JoinCommand, parseJoin } from './join.ts';
 import { suggestion } from './nearest.ts';
 import { type Colour, type Given, OPTIONS, type OptionRow } from './option-table.ts';
 import { type ProbeCommand, parseProbeCommand } from './probe.ts';
+import { parseRecipeCommand, type RecipeCommand } from './recipe.ts';
 import { parseExport, parseRecord, parseReplay, type RecordingCommand } from './recordings.ts';
 import { UsageError } from './usage-error.ts';
 import { choice, fileName, functionName, quote } from './values.ts';
@@ -21,6 +23,7 @@ export type Command =
   | VmcoreCommand
   | JoinCommand
   | ProbeCommand
+  | RecipeCommand
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
   | { readonly kind: 'list'; readonly json: boolean; readonly input: string | undefined }
@@ -41,6 +44,7 @@ export type Command =
       readonly record: string | undefined;
       /** A command to be started and watched, with its arguments. */
       readonly program?: readonly string[];
+      readonly later?: Later;
     }
   | {
       readonly kind: 'dashboard';
@@ -55,7 +59,10 @@ export type Command =
       /** Socket for others to watch through. */
       readonly share?: string | undefined;
       readonly program?: readonly string[];
+      readonly later?: Later;
     };
+
+export type { Later };
 
 export interface Input {
   readonly path: string;
@@ -82,6 +89,7 @@ export function parseCommand(
   if (command === 'demo') return parseDemo(rest, monitors);
   if (command === 'join') return parseJoin(rest, monitors, terminal);
   if (command === 'vmcore') return parseVmcore(rest, terminal) ?? { kind: 'vmcore-help' };
+  if (command === 'recipe') return parseRecipeCommand(rest, terminal);
   const probing = command === 'probe' ? parseProbeCommand(rest, terminal) : undefined;
   if (probing !== undefined) return probing;
   const { before, behind } = atCommand(argv);

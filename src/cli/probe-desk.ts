@@ -1,12 +1,20 @@
 /** The probes of a dashboard: what has been typed there, and on the command line before. */
 import type { Options, ProbeChoice, ProbeChoices } from '../monitors/monitor.ts';
 import { probe as monitor } from '../monitors/probe.ts';
+import type { Later } from '../output/stream.ts';
 import { chooseProbes, costPercent, tooMuch } from '../probes/choose.ts';
 import { Kernel } from '../probes/kernel.ts';
 import { NoProbe } from '../probes/probe.ts';
 import { KEPT, resolveProbe } from '../probes/resolve.ts';
 import { removeKept, tryProbe } from '../probes/tracefs.ts';
+import { isLoaded } from '../recipes/build-ids.ts';
+import { recipeOfProbes } from '../recipes/export.ts';
+import { readRecipe } from '../recipes/read.ts';
+import { BadRecipe } from '../recipes/recipe.ts';
+import { choicesOf, fitRecipe, viewsOf } from '../recipes/use.ts';
+import { writeRecipe } from '../recipes/write.ts';
 import type { ProbeDesk, Said } from '../ui/probe-desk.ts';
+import { VERSION } from './version.ts';
 
 /** How long a probe is armed to see how often it fires. */
 const TRIAL_MS = 100;
@@ -22,9 +30,12 @@ export class Desk implements ProbeDesk {
   #choices: ProbeChoices;
   /** Typed, and found to be expensive: typed again it is taken. */
   #warned = '';
+  /** Of recipes whose modules are not loaded: tries again. */
+  readonly #later: (() => Said | undefined)[] = [];
 
-  /** `from`: what the command line has asked for. */
-  constructor(from: ProbeChoices | undefined) {
+  /** `from`: what the command line has asked for; `later`: what it still waits for. */
+  constructor(from: ProbeChoices | undefined, later?: Later) {
+    if (later !== undefined) this.#later.push(() => this.#settled(later()));
     this.#choices = { list: [], ...from, only: false };
     for (const one of this.#choices.list) this.#typed.set(one.name, typedAs(one));
   }
@@ -67,6 +78,107 @@ export class Desk implements ProbeDesk {
       const [line, caret] = error.lines;
       const at = line === undefined || caret === undefined ? '' : `: at "${line.slice(caret.indexOf('^'))}"`;
       return not(`${error.message}${at}`);
+    }
+  }
+
+  async takeRecipe(path: string): Promise<Said> {
+    try {
+      const recipe = readRecipe(fromHome(path));
+      const settings = { only: [], pid: undefined, filter: '', stack: this.#choices.list[0]?.stack === true };
+      const fits = fitRecipe(recipe, this.#kernel, settings);
+      const choices = choicesOf(fits, settings);
+      let cost = 0;
+      for (const [index, { ready }] of fits.entries()) {
+        if (ready === undefined) continue;
+        const per_s = await tryProbe(this.#kernel.tracefs, ready, choices[index]?.filter ?? '', TRIAL_MS);
+        if (tooMuch(ready.probe?.kind ?? 'kprobe', per_s))
+          cost += costPercent(ready.probe?.kind ?? 'kprobe', per_s);
+      }
+      if (cost > 0 && this.#warned !== path) {
+        this.#warned = path;
+        return not(`its probes would cost ${cost.toFixed(0)} % of a CPU; type it again to arm them`);
+      }
+      this.#warned = '';
+      const names: string[] = [];
+      let list = this.#choices.list;
+      for (const choice of choices) {
+        const name = unique(choice.name, list);
+        names.push(name);
+        this.#typed.set(name, typedAs({ ...choice, name }));
+        list = [...list, { ...choice, name }];
+      }
+      this.#choices = { ...viewsOf(fits), ...this.#choices, list };
+      const waiting = choices.filter(({ held }) => held === true);
+      if (waiting.length > 0) this.#later.push(() => this.#retried(path, names));
+      const notes = [...new Set(fits.flatMap(({ notes }) => notes))];
+      const armed =
+        waiting.length === 0
+          ? 'armed'
+          : `taken; ${waiting.map(({ waits }) => waits).join(', ')} is waited for`;
+      return done([`${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} ${armed}`, ...notes].join('; '));
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  exportRecipe(path: string, name?: string): Said {
+    try {
+      const list = this.#choices.list.filter((one) => name === undefined || one.name === name);
+      const asTyped = list.map((one) => {
+        const query = one.query ?? apart(this.#typed.get(one.name) ?? '').definition;
+        return { ...one, query };
+      });
+      const { recipe, left } = recipeOfProbes(
+        { ...this.#choices, list: asTyped },
+        this.#kernel,
+        `ktop ${VERSION}`,
+      );
+      writeRecipe(fromHome(path), recipe);
+      const count = `${recipe.probes.length} probe${recipe.probes.length === 1 ? '' : 's'}`;
+      // Not `done`: nothing has changed that the tab would have to be opened anew for.
+      return not([`${path} has ${count}`, ...left.map((why) => `left out ${why}`)].join('; '));
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  awaited(): Said | undefined {
+    for (const [index, ask] of this.#later.entries()) {
+      const said = ask();
+      if (said === undefined) continue;
+      this.#later.splice(index, 1);
+      return said;
+    }
+    return undefined;
+  }
+
+  /** What the command line waits for has come, or will not. */
+  #settled(next: ReturnType<Later>): Said | undefined {
+    if (next === undefined) return undefined;
+    if (next.options === undefined) return not(next.text);
+    const fresh = new Map((next.options.probes?.list ?? []).map((one) => [one.name, one]));
+    this.#set(this.#choices.list.map((one) => (one.held === true ? (fresh.get(one.name) ?? one) : one)));
+    return done(next.text);
+  }
+
+  /** The same for a recipe that was taken in here. */
+  #retried(path: string, names: readonly string[]): Said | undefined {
+    const waiting = this.#choices.list.filter(({ name, held }) => names.includes(name) && held === true);
+    if (waiting.length > 0 && !waiting.some(({ waits = '' }) => waits.split(', ').some(isLoaded)))
+      return undefined;
+    try {
+      const fits = fitRecipe(readRecipe(fromHome(path)), new Kernel(), { only: [], pid: undefined });
+      const fresh = choicesOf(fits, { filter: '', stack: this.#choices.list[0]?.stack === true });
+      this.#set(
+        this.#choices.list.map((one) => {
+          const at = names.indexOf(one.name);
+          const choice = fresh[at];
+          return one.held !== true || choice === undefined ? one : { ...choice, name: one.name };
+        }),
+      );
+      return done('the module is loaded, and of the right build: armed');
+    } catch (error) {
+      return refusal(error);
     }
   }
 
@@ -171,6 +283,14 @@ export class Desk implements ProbeDesk {
   }
 }
 
+function refusal(error: unknown): Said {
+  if (error instanceof NoProbe || error instanceof BadRecipe) return not(error.message);
+  throw error;
+}
+
+const fromHome = (path: string): string =>
+  path.startsWith('~/') ? `${process.env.HOME ?? ''}${path.slice(1)}` : path;
+
 /** `DEF if FILTER`. */
 function apart(typed: string): { readonly definition: string; readonly filter: string } {
   const at = typed.search(/\sif\s/);
@@ -186,7 +306,8 @@ function unique(name: string, others: readonly ProbeChoice[]): string {
 }
 
 /** As tracefs has it: what the command line has said is looked up already. */
-function typedAs({ name, probe, event, filter }: ProbeChoice): string {
+function typedAs({ name, probe, event, filter, query }: ProbeChoice): string {
+  if (query !== undefined) return filter === undefined ? query : `${query} if ${filter}`;
   const letters = {
     kprobe: 'p',
     uprobe: 'p',

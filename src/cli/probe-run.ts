@@ -16,7 +16,7 @@ import { parametersText } from '../probes/variables.ts';
 import type { ProbeCommand, WatchWanted } from './probe.ts';
 
 /** How long a probe is armed to see how often it fires. */
-const TRIAL_MS = 100;
+export const TRIAL_MS = 100;
 const EXIT = { usage: 2, host: 3 } as const;
 
 export interface ProbeRun {
@@ -24,7 +24,7 @@ export interface ProbeRun {
 }
 
 /** Says on stderr what is wrong, with the kernel's caret; resolves to the exit code. */
-async function orSay(use: () => Promise<number> | number): Promise<number> {
+export async function orSay(use: () => Promise<number> | number): Promise<number> {
   try {
     return await use();
   } catch (error) {
@@ -49,9 +49,9 @@ export function runProbe(command: ProbeCommand, { print }: ProbeRun): Promise<nu
       case 'probe-funcs':
         return print(functionsText(command, kernel));
       case 'probe-vars':
-        return variables(command, kernel, print);
       case 'probe-lines':
-        return lines(command, print);
+        if (command.database !== '') return stored(command, print);
+        return command.kind === 'probe-vars' ? variables(command, kernel, print) : lines(command, print);
       default:
         return 0;
     }
@@ -108,7 +108,12 @@ export async function prepareWatch(wanted: WatchWanted): Promise<WatchReady | nu
 }
 
 /** In text, panels that nobody asked for would say only that they are empty. */
-function onlyPanels({ count, histogram, latency, than_ms }: WatchWanted): Monitor {
+export function onlyPanels({
+  count,
+  histogram,
+  latency,
+  than_ms,
+}: Pick<WatchWanted, 'count' | 'histogram' | 'latency' | 'than_ms'>): Monitor {
   const shown = new Set(['rows']);
   if (count !== undefined) shown.add('counts');
   if (histogram !== undefined) shown.add('histogram');
@@ -140,7 +145,7 @@ function withGuess(error: unknown, { probe }: ReadyProbe, kernel: Kernel): unkno
   return guess === '' ? error : new NoProbe(error.kind, `${error.message}; ${guess}`, error.lines);
 }
 
-async function borne({ name, probe, place }: ReadyProbe, per_s: number): Promise<boolean> {
+export async function borne({ name, probe, place }: ReadyProbe, per_s: number): Promise<boolean> {
   const cost = costPercent(probe?.kind ?? 'kprobe', per_s);
   const text = sanitise(
     `${name} on ${place} fires ${Math.round(per_s)} times a second: it would cost ${cost.toFixed(0)} % of a CPU`,
@@ -180,7 +185,7 @@ async function add(
   return print(`${added.map((line) => `added ${sanitise(line)}`).join('\n')}\n`);
 }
 
-function needsTracefs(kernel: Kernel): void {
+export function needsTracefs(kernel: Kernel): void {
   if (kernel.tracefs === '')
     throw new NoProbe(
       'host',
@@ -264,7 +269,7 @@ function perfSays(args: readonly string[], path: string): string | undefined {
 }
 
 function variables(
-  { place, path, json }: Extract<ProbeCommand, { kind: 'probe-vars' }>,
+  { place, path, json }: Extract<ProbeCommand, { kind: 'probe-vars' | 'probe-lines' }>,
   kernel: Kernel,
   print: ProbeRun['print'],
 ): Promise<number> {
@@ -298,7 +303,7 @@ function variables(
 }
 
 function lines(
-  { place, path, json }: Extract<ProbeCommand, { kind: 'probe-lines' }>,
+  { place, path, json }: Extract<ProbeCommand, { kind: 'probe-vars' | 'probe-lines' }>,
   print: ProbeRun['print'],
 ): Promise<number> {
   const said = perfSays(['-L', place], path);
@@ -308,6 +313,14 @@ function lines(
     'host',
     `source lines of ${place} need perf, debuginfo and the sources (linux-perf, the -dbg package and linux-source); the types of a kernel hold none`,
   );
+}
+
+async function stored(
+  { kind, place, database, json }: Extract<ProbeCommand, { kind: 'probe-vars' | 'probe-lines' }>,
+  print: ProbeRun['print'],
+): Promise<number> {
+  const { databaseListing } = await import('./recipe-run.ts');
+  return databaseListing(database, place, kind === 'probe-vars' ? 'vars' : 'lines', json, print);
 }
 
 const clean = (text: string): string =>

@@ -46,8 +46,14 @@ export type ProbeCommand =
   | { readonly kind: 'probe-del'; readonly names: readonly string[] }
   | { readonly kind: 'probe-list'; readonly json: boolean }
   | { readonly kind: 'probe-funcs'; readonly glob: string; readonly path: string; readonly json: boolean }
-  | { readonly kind: 'probe-vars'; readonly place: string; readonly path: string; readonly json: boolean }
-  | { readonly kind: 'probe-lines'; readonly place: string; readonly path: string; readonly json: boolean }
+  | {
+      readonly kind: 'probe-vars' | 'probe-lines';
+      readonly place: string;
+      readonly path: string;
+      /** A file that ktop recipe db has written; `''` = none. */
+      readonly database: string;
+      readonly json: boolean;
+    }
   | { readonly kind: 'probe-help' };
 
 /** Words after `ktop probe` that are commands; anything else is the monitor's. */
@@ -101,6 +107,7 @@ export const PROBE_OPTIONS: readonly ProbeOption[] = [
     help: 'with --lat: records of calls that take longer (default ms)',
   },
   { name: 'yes', short: 'y', for: ['watch'], help: 'arm what fires more than 100000 times a second' },
+  { name: 'db', value: 'FILE', for: ['vars', 'lines'], help: 'look it up in what ktop recipe db has stored' },
   { name: 'name', value: 'NAME', for: ['add'], help: 'name of the probe' },
   of('record', 'watch'),
   of('colour', 'watch'),
@@ -142,8 +149,12 @@ export function parseProbeCommand(argv: readonly string[], terminal: boolean): P
     case 'funcs':
       return { kind: 'probe-funcs', glob: one(input, word, "a pattern, such as 'tcp_send*'"), path, json };
     case 'vars':
-    case 'lines':
-      return { kind: `probe-${word}`, place: one(input, word, 'a function'), path, json };
+    case 'lines': {
+      const database = last('db') ?? '';
+      if (database !== '' && path !== '')
+        throw new UsageError('--db tells whose functions it has; leave -x/--exec out');
+      return { kind: `probe-${word}`, place: one(input, word, 'a function'), path, database, json };
+    }
     case 'add':
       return {
         kind: 'probe-add',

@@ -98,10 +98,16 @@ export interface ProbeChoice {
   /** Where, for the eye. */
   readonly place: string;
   readonly fields: readonly string[];
-  /** manual, btf, usdt, kept, event. */
+  /** manual, btf, usdt, kept, event, recipe. */
   readonly source: string;
+  /** As it was typed, where it was by names of arguments. */
+  readonly query?: string;
+  /** Arguments that are shown as IPv4 addresses or ports in network order. */
+  readonly display?: Readonly<Record<string, 'ip' | 'port'>>;
   /** The module that is waited for. */
   readonly waits?: string;
+  /** Nothing is armed before that is loaded and its build is known to be right. */
+  readonly held?: boolean;
   /** Kernel filter. */
   readonly filter?: string;
   readonly stack?: boolean;
@@ -210,6 +216,10 @@ export interface ProbeSpec {
   readonly kind: 'kprobe' | 'kretprobe' | 'uprobe' | 'uretprobe' | 'fprobe' | 'tprobe' | 'eprobe';
   /** Place and arguments, as tracefs takes them: `do_sys_openat2 file=+0(%si):ustring`, `/bin/bash:0xc6c20`. */
   readonly definition: string;
+  /** Further places of the same event: an inlined function is in several. Same names and types of arguments. */
+  readonly also?: readonly string[];
+  /** Slots of a return probe, at least. */
+  readonly slots?: number;
 }
 
 /** What one event does to an operator. `as` is the part it plays there. */
@@ -605,10 +615,11 @@ export interface Monitor {
   readonly any_events?: boolean;
   readonly plan: (options: Options) => Plan;
   /** Tables computed from tables, before anybody sees the snapshot. Pure; the tables it returns are all there are. */
-  /** Logs made of tables as they were before `derive`; they stand beside those there are. Pure. */
+  /** Logs made of tables as they were before `derive`, and of logs; they stand beside those there are, or in their place. Pure. */
   readonly logs?: (
     tables: Readonly<Record<string, Table>>,
     options: Options,
+    logs?: Readonly<Record<string, readonly LogEntry[]>>,
   ) => Readonly<Record<string, readonly LogEntry[]>>;
   /** `-- COMMAND` starts a program to be watched. */
   readonly takes_command?: true;

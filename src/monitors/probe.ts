@@ -1,6 +1,7 @@
 import {
   type Clause,
   type EventSpec,
+  type LogEntry,
   type Monitor,
   numberAt,
   type OperatorSpec,
@@ -44,7 +45,7 @@ function whereOf({ pids }: Options): string | undefined {
 function planOf(options: Options): Plan {
   const { list = [], count, histogram, latency = false, lean = false } = options.probes ?? {};
   const where = whereOf(options);
-  const armed = list.filter(({ off }) => off !== true);
+  const armed = list.filter(({ off, held }) => off !== true && held !== true);
   const has = (choice: ProbeChoice, field: string) =>
     choice.probe === undefined || choice.fields.includes(field);
   const clauses = (parts: (choice: ProbeChoice) => Partial<Clause> | undefined): Clause[] =>
@@ -154,7 +155,8 @@ function rowsOf(tables: Readonly<Record<string, Table>>, options: Options): Row[
     const old = row === undefined ? false : number('age', row) >= UNHIT_S;
     const waiting = choice.waits !== undefined && hits === 0;
     const armed = hits === 0 && old ? '0 hits' : lean ? 'counting' : 'armed';
-    const state = choice.off === true ? 'off' : waiting ? 'pending' : armed;
+    const held = choice.held === true ? 'waiting' : '';
+    const state = choice.off === true ? 'off' : held || (waiting ? 'pending' : armed);
     return {
       name: choice.name,
       kind: choice.source === 'usdt' ? 'usdt' : (choice.probe?.kind ?? KIND[choice.source] ?? 'event'),
@@ -198,6 +200,8 @@ function rowsOf(tables: Readonly<Record<string, Table>>, options: Options): Row[
 
 function hintOf({ name, place, waits, probe }: ProbeChoice, state: string): string {
   if (state === 'pending') return `${name}: waiting for module ${waits}; it is hit from when that is loaded`;
+  if (state === 'waiting')
+    return `${name}: waiting for module ${waits}; its build is checked when it is loaded, and the probe armed then`;
   if (state !== '0 hits') return '';
   const kernel = probe?.kind === 'kprobe' || probe?.kind === 'kretprobe' || probe?.kind === 'fprobe';
   return kernel
@@ -212,10 +216,35 @@ function countOf(table: Table | undefined, name: string): number {
 }
 
 /** Numbers as they are, beside texts: one column for arguments of any type. */
-function asText(table: Table): Table {
+function asText(table: Table, shown: 'ip' | 'port' | undefined): Table {
   const { value } = table.columns;
   if (!(value instanceof Float64Array)) return table;
-  return { ...table, columns: { ...table.columns, value: textColumn(Array.from(value, String)) } };
+  const text = (one: number) => (shown === undefined ? String(one) : inNetworkOrder(one, shown));
+  return { ...table, columns: { ...table.columns, value: textColumn(Array.from(value, text)) } };
+}
+
+/** An IPv4 address or a port, as it lies in memory, read as a little-endian number. */
+function inNetworkOrder(value: number, shown: 'ip' | 'port'): string {
+  if (shown === 'port') return String(((value & 0xff) << 8) | ((value >> 8) & 0xff));
+  return [0, 8, 16, 24].map((by) => (value >>> by) & 0xff).join('.');
+}
+
+/** The records of probes with arguments that are addresses or ports: written as such. */
+function readable(entries: readonly LogEntry[], list: readonly ProbeChoice[]): readonly LogEntry[] {
+  const shown = list.filter(({ display }) => display !== undefined);
+  if (shown.length === 0) return entries;
+  return entries.map((entry) => {
+    const display = shown.find(({ name }) => entry.text.startsWith(`probe:${name}:`))?.display;
+    if (display === undefined) return entry;
+    const text = entry.text.replace(
+      / (\w+)=(0x[0-9a-f]+|\d+)(?= |$)/g,
+      (whole, name: string, value: string) => {
+        const how = Object.hasOwn(display, name) ? display[name] : undefined;
+        return how === undefined ? whole : ` ${name}=${inNetworkOrder(Number(value), how)}`;
+      },
+    );
+    return { ...entry, text };
+  });
 }
 
 function derive(tables: Readonly<Record<string, Table>>, options: Options): Record<string, Table> {
@@ -241,9 +270,14 @@ function derive(tables: Readonly<Record<string, Table>>, options: Options): Reco
   const { counts, latency } = tables;
   return {
     probes,
-    ...(counts === undefined ? {} : { counts: asText(counts) }),
+    ...(counts === undefined ? {} : { counts: asText(counts, displayOfCount(options)) }),
     ...(latency === undefined ? {} : { latency }),
   };
+}
+
+function displayOfCount({ probes }: Options): 'ip' | 'port' | undefined {
+  const { count = '', list = [] } = probes ?? {};
+  return list.map(({ display }) => display?.[count]).find((one) => one !== undefined);
 }
 
 export const probe: Monitor = {
@@ -253,6 +287,8 @@ export const probe: Monitor = {
   options: ['pid', 'mmap-pages', 'cpu', 'than'],
   plan: planOf,
   derive,
+  logs: (_, { probes }, { records = [] } = {}): Record<string, readonly LogEntry[]> =>
+    records.length === 0 ? {} : { records: readable(records, probes?.list ?? []) },
   ease: (measured, options) => {
     const wanted = options.probes;
     const per_s = (measured.events * 1000) / measured.interval_ms;
@@ -320,7 +356,7 @@ export const probe: Monitor = {
         {
           id: 'state',
           title: 'STATE',
-          help: 'armed; off; pending: its module is not loaded; 0 hits: none in 10 s; counting: too many to be recorded',
+          help: 'armed; off; pending: its module is not loaded; waiting: so is that of a recipe, whose build must be checked; 0 hits: none in 10 s; counting: too many to be recorded',
           format: 'text',
           min: 6,
           max: 8,
@@ -328,7 +364,7 @@ export const probe: Monitor = {
         {
           id: 'source',
           title: 'SOURCE',
-          help: 'manual, btf (arguments by name), usdt, kept (added to stay), event (of the kernel), ktop PID, or the group of another tool',
+          help: 'manual, btf (arguments by name), usdt, recipe, kept (added to stay), event (of the kernel), ktop PID, or the group of another tool',
           format: 'text',
           min: 6,
           max: 12,

@@ -14,6 +14,16 @@ export interface Watched {
   readonly ended: Promise<number>;
 }
 
+/** Asked now and then: undefined = as it is; else what to go on with, or what to end with. */
+export type Later = () => Changed | undefined;
+export interface Changed {
+  /** One sentence. */
+  readonly text: string;
+  readonly options?: Options;
+  /** Without `options`: the exit code. */
+  readonly code: number;
+}
+
 export interface StreamOptions {
   readonly format: 'json' | 'plain';
   readonly monitor: Monitor;
@@ -24,6 +34,8 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** Begins when the monitor is open; its end is the end. */
   readonly watched?: Watched | undefined;
+  /** Asked after each picture. */
+  readonly later?: Later | undefined;
 }
 
 /** From the end of a command on: how soon pictures come, and from which on nothing of it is missing. */
@@ -35,7 +47,7 @@ const LAST_MS = 150;
  * Resolves to the exit code when the monitor is stopped; failures and notices go to stderr, one line each.
  */
 export function streamSnapshots(source: Source, writer: Writer, wanted: StreamOptions): Promise<number> {
-  const { format, monitor, options, count, signal, watched } = wanted;
+  const { format, monitor, options, count, signal, watched, later } = wanted;
   const how = format === 'json' ? 'all' : (monitor.plain?.(options) ?? 'all');
   const lines = lineText(monitor);
   const encode: (snapshot: Snapshot) => string =
@@ -79,6 +91,11 @@ export function streamSnapshots(source: Source, writer: Writer, wanted: StreamOp
       const heard = how === 'last' || (await put(snapshot));
       if (!heard || written >= count) void end(0);
       if (over !== undefined && snapshot.mono_ms >= over.mono_ms + LAST_MS) void end(over.code);
+      const next = ended ? undefined : later?.();
+      if (next === undefined) return;
+      complain(next.text);
+      if (next.options === undefined) void end(next.code);
+      else source.start(monitor.name, next.options);
     };
     const begin = () => {
       if (watched === undefined) return;

@@ -64,6 +64,8 @@ const ERASE = '\r\x1b[K';
 
 /** One line on a terminal's stderr, drawn over and over. A terminal that is stopped is not waited for. */
 export class StatusLine {
+  /** Somebody sits there to see it. */
+  readonly seen = process.stderr.isTTY === true;
   #busy = false;
   #drawn = false;
 

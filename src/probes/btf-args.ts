@@ -177,7 +177,7 @@ function withType(fetch: string, info: MemberInfo, type: string, said: string): 
 }
 
 /** As perf has it: signed ones decimal, the others hexadecimal. */
-function typeOf(info: MemberInfo): string {
+export function typeOf(info: MemberInfo): string {
   if (info.bits > 0) {
     const unit = info.size * 8;
     return `b${info.bits}@${(info.offset * 8 + info.bit_offset) % unit}/${unit}`;

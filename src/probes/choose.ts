@@ -31,7 +31,7 @@ export interface ChoiceOptions {
 /** Throws a NoProbe (usage) where an argument is asked for that no probe has, or a latency of what has no return. */
 export function chooseProbes(ready: readonly ReadyProbe[], options: ChoiceOptions): ProbeChoice[] {
   const list = named(ready).map((one): ProbeChoice => {
-    const { name, probe, event, place, fields, source, waits } = one;
+    const { name, probe, event, place, fields, source, waits, display, query } = one;
     const end = options.latency ? endOf(one) : undefined;
     return {
       name,
@@ -41,6 +41,8 @@ export function chooseProbes(ready: readonly ReadyProbe[], options: ChoiceOption
       ...(probe === undefined ? {} : { probe }),
       ...(event === undefined ? {} : { event }),
       ...(waits === undefined ? {} : { waits }),
+      ...(display === undefined ? {} : { display }),
+      ...(query === undefined ? {} : { query }),
       ...(options.filter === '' ? {} : { filter: options.filter }),
       ...(options.stack || options.count === 'stack' ? { stack: true } : {}),
       ...(end === undefined ? {} : { end }),

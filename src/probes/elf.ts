@@ -8,11 +8,13 @@ import { NoProbe } from './probe.ts';
 import { NotXz, unpackXz } from './xz.ts';
 
 const PT_LOAD = 1;
+const PF_X = 1;
 const SHT_SYMTAB = 2;
 const SHT_NOTE = 7;
 const SHT_NOBITS = 8;
 const SHT_DYNSYM = 11;
 const STT_FUNC = 2;
+const STB_GLOBAL = 1;
 const STT_IFUNC = 10;
 const MOST_SECTIONS = 65_000;
 const MOST_BYTES = 512 * 2 ** 20;
@@ -22,12 +24,17 @@ interface Section {
   readonly name: string;
   readonly type: number;
   readonly address: number;
+  /** The same where it needs all of 64 bits, as in a kernel. */
+  readonly start: bigint;
   readonly offset: number;
   readonly size: number;
   readonly link: number;
+  /** Nothing of it is in the file. */
+  readonly empty: boolean;
 }
 
 interface Segment {
+  readonly executable: boolean;
   readonly offset: number;
   readonly address: number;
   readonly size: number;
@@ -39,6 +46,18 @@ export interface FunctionPlace {
   readonly offset: number;
   /** Bytes; 0 = not known. */
   readonly size: number;
+}
+
+/** A symbol as the table has it. */
+export interface ElfSymbol {
+  readonly name: string;
+  /** Address; within its section in a file that is still to be linked, such as a module. */
+  readonly value: bigint;
+  readonly size: number;
+  readonly isFunction: boolean;
+  readonly isGlobal: boolean;
+  /** Index of its section. */
+  readonly section: number;
 }
 
 /** A USDT marker. Offsets are into the file. */
@@ -108,6 +127,65 @@ export class Elf {
     if (debug === undefined) return own;
     const more = withElf(debug, (elf) => elf.#symbols(name, this));
     return [...own, ...more.filter(({ name: found }) => !own.some((one) => one.name === found))];
+  }
+
+  /** All that are defined in the file itself, in the order of the table: a kernel has some 200,000. */
+  symbols(): ElfSymbol[] {
+    const found: ElfSymbol[] = [];
+    const entry = this.#wide ? 24 : 16;
+    for (const table of this.#sections) {
+      if (table.type !== SHT_SYMTAB) continue;
+      const names = this.#sections[table.link];
+      if (names === undefined) continue;
+      const strings = this.#read(names.offset, names.size);
+      const symbols = this.#read(table.offset, table.size);
+      for (let at = 0; at + entry <= symbols.length; at += entry) {
+        const info = symbols[at + (this.#wide ? 4 : 12)] as number;
+        const section = symbols.readUInt16LE(at + (this.#wide ? 6 : 14));
+        const kind = info & 15;
+        const nameAt = symbols.readUInt32LE(at);
+        if (section === 0 || kind > STT_FUNC || nameAt === 0) continue;
+        const end = strings.indexOf(0, nameAt);
+        found.push({
+          name: strings.toString('latin1', nameAt, end < 0 ? strings.length : end),
+          value: this.#wide ? symbols.readBigUInt64LE(at + 8) : BigInt(symbols.readUInt32LE(at + 4)),
+          size: this.#word(symbols, at + (this.#wide ? 16 : 8)),
+          isFunction: kind === STT_FUNC,
+          isGlobal: info >> 4 === STB_GLOBAL,
+          section,
+        });
+      }
+    }
+    return found;
+  }
+
+  /** `''`: there is no such section. */
+  sectionName(index: number): string {
+    return this.#sections[index]?.name ?? '';
+  }
+
+  /** In the file itself, or in one that its build-id or its link leads to. */
+  hasDebugInfo(root = '/usr/lib/debug'): boolean {
+    return this.hasSection('.debug_info') || this.#debugFile(root) !== undefined;
+  }
+
+  hasSection(name: string): boolean {
+    return this.#sections.some((one) => one.name === name && !one.empty);
+  }
+
+  /** All of a section; undefined where the file has none, or nothing of it. */
+  section(name: string): Buffer | undefined {
+    const section = this.#sections.find((one) => one.name === name && !one.empty);
+    return section === undefined ? undefined : this.#read(section.offset, section.size);
+  }
+
+  /** At most `size` bytes from where a symbol lies; empty where the file does not have them. */
+  bytesAt({ section: index, value }: ElfSymbol, size: number): Buffer {
+    const section = this.#sections[index];
+    if (section === undefined || section.empty) return Buffer.alloc(0);
+    const by = Number(value - section.start);
+    if (by < 0 || by >= section.size) return Buffer.alloc(0);
+    return this.#read(section.offset + by, Math.min(size, section.size - by));
   }
 
   /** Its USDT markers. */
@@ -237,6 +315,19 @@ export class Elf {
     return names.find((path) => existsSync(path));
   }
 
+  /** Whether what lies there in the file is run. */
+  isCode(offset: number): boolean {
+    return this.#segments.some(
+      (one) => one.executable && offset >= one.offset && offset < one.offset + one.size,
+    );
+  }
+
+  /** The address of what lies there in the file. */
+  addressAt(offset: number): number | undefined {
+    const segment = this.#segments.find((one) => offset >= one.offset && offset < one.offset + one.size);
+    return segment === undefined ? undefined : offset - segment.offset + segment.address;
+  }
+
   /** Where an address is in the file: by its segment, not by a base. */
   #fileOffset(address: number): number | undefined {
     const segment = this.#segments.find((one) => address >= one.address && address < one.address + one.size);
@@ -255,8 +346,18 @@ export class Elf {
       if (one.readUInt32LE(0) !== PT_LOAD) continue;
       segments.push(
         this.#wide
-          ? { offset: this.#word(one, 8), address: this.#word(one, 16), size: this.#word(one, 32) }
-          : { offset: one.readUInt32LE(4), address: one.readUInt32LE(8), size: one.readUInt32LE(16) },
+          ? {
+              executable: (one.readUInt32LE(4) & PF_X) !== 0,
+              offset: this.#word(one, 8),
+              address: this.#word(one, 16),
+              size: this.#word(one, 32),
+            }
+          : {
+              executable: (one.readUInt32LE(24) & PF_X) !== 0,
+              offset: one.readUInt32LE(4),
+              address: one.readUInt32LE(8),
+              size: one.readUInt32LE(16),
+            },
       );
     }
     return segments;
@@ -268,13 +369,14 @@ export class Elf {
       : [head.readUInt32LE(32), head.readUInt16LE(46), head.readUInt16LE(48), head.readUInt16LE(50)];
     if (at === 0 || count > MOST_SECTIONS || entry < (this.#wide ? 64 : 40)) return [];
     const headers = this.#read(at, entry * count);
-    const raw: (Omit<Section, 'name'> & { name: number })[] = [];
+    const raw: (Omit<Section, 'name' | 'empty'> & { name: number })[] = [];
     for (let i = 0; (i + 1) * entry <= headers.length; i += 1) {
       const one = headers.subarray(i * entry, (i + 1) * entry);
       raw.push({
         name: one.readUInt32LE(0),
         type: one.readUInt32LE(4),
         address: this.#wide ? this.#word(one, 16) : one.readUInt32LE(12),
+        start: this.#wide ? one.readBigUInt64LE(16) : BigInt(one.readUInt32LE(12)),
         offset: this.#wide ? this.#word(one, 24) : one.readUInt32LE(16),
         size: this.#wide ? this.#word(one, 32) : one.readUInt32LE(20),
         link: one.readUInt32LE(this.#wide ? 40 : 24),
@@ -288,7 +390,10 @@ export class Elf {
         const end = strings.indexOf(0, section.name);
         return { ...section, name: strings.toString('latin1', section.name, end < 0 ? strings.length : end) };
       })
-      .map((section) => (section.type === SHT_NOBITS ? { ...section, size: 0 } : section));
+      .map((section) => {
+        const empty = section.type === SHT_NOBITS;
+        return { ...section, empty, size: empty ? 0 : section.size };
+      });
   }
 
   /** Addresses and sizes of programs are far below 2^53. */

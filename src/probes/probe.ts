@@ -66,11 +66,17 @@ export interface ReadyProbe {
   readonly place: string;
   /** Names of its arguments. */
   readonly fields: readonly string[];
-  readonly source: 'manual' | 'btf' | 'usdt' | 'kept' | 'event';
+  readonly source: 'manual' | 'btf' | 'usdt' | 'kept' | 'event' | 'recipe';
   /** What the user must know: a name that was replaced, a module that is waited for. */
   readonly notes: readonly string[];
   /** Its module is not loaded. */
   readonly waits?: string;
+  /** Arguments that are shown as addresses or ports. */
+  readonly display?: Readonly<Record<string, 'ip' | 'port'>>;
+  /** As it was typed, where it was by names: it can be looked up anew elsewhere. */
+  readonly query?: string;
+  /** The fields that its event must have, and their types. */
+  readonly expects?: readonly { readonly name: string; readonly type: string }[];
 }
 
 /** A definition that cannot be: cause; remedy. `lines` show the place in it. */

@@ -41,8 +41,11 @@ export function resolveProbe(text: string, kernel: Kernel, options: ResolveOptio
       return tracefsProbe(typed, kernel);
     case 'usdt':
       return marker(typed, options);
-    case 'function':
-      return typed.path === '' ? kernelFunction(typed, kernel) : programFunction(typed, kernel, options);
+    case 'function': {
+      if (typed.path !== '') return programFunction(typed, kernel, options);
+      const found = kernelFunction(typed, kernel);
+      return found.source === 'btf' && !options.returns ? { ...found, query: text } : found;
+    }
   }
 }
 
@@ -114,7 +117,8 @@ function silentTrap(place: string, kernel: Kernel): { readonly note?: string; re
   return {};
 }
 
-function kernelFunction(typed: Typed & { form: 'function' }, kernel: Kernel): ReadyProbe {
+/** A function of the kernel, looked up; throws a NoProbe. */
+export function kernelFunction(typed: Typed & { form: 'function' }, kernel: Kernel): ReadyProbe {
   const { module, offset, returns } = typed;
   const notes: string[] = [];
   let { symbol } = typed;

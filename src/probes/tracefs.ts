@@ -22,17 +22,24 @@ const FILES: Readonly<Record<ProbeSpec['kind'], readonly [string, string]>> = {
 export function arm(tracefs: string, group: string, { name, probe }: ReadyProbe): void {
   if (probe === undefined) return;
   const [, file] = FILES[probe.kind];
-  const line = definitionLine(group, name, probe);
-  const error = append(`${tracefs}/${file}`, line);
-  if (error === '') return;
-  if (error === 'ENOENT' && !exists(`${tracefs}/${file}`)) throw noSuchProbes(probe.kind, file);
+  for (const [index, line] of definitionLines(group, name, probe).entries()) {
+    const error = append(`${tracefs}/${file}`, line);
+    if (error === '') continue;
+    // The places before it go with the event.
+    if (index > 0) remove(`${tracefs}/${file}`, `${group}/${name}`);
+    if (error === 'ENOENT' && !exists(`${tracefs}/${file}`)) throw noSuchProbes(probe.kind, file);
+    throw refused(tracefs, name, probe, line, error);
+  }
+}
+
+function refused(tracefs: string, name: string, { kind }: ProbeSpec, line: string, error: string): NoProbe {
   const reason = kernelReason(tracefs, line);
-  const place = probe.definition.split(' ')[0] ?? '';
+  const place = line.split(' ')[1] ?? '';
   const message = reason?.message ?? ERRORS[error] ?? error;
   const remedy = behind(message, place) || REMEDIES[error] || 'correct the definition';
-  throw new NoProbe(
+  return new NoProbe(
     'host',
-    `the kernel refuses the ${probe.kind} ${name}: ${message}; ${remedy}`,
+    `the kernel refuses the ${kind} ${name}: ${message}; ${remedy}`,
     reason?.lines ?? [],
   );
 }
@@ -85,11 +92,57 @@ export async function tryProbe(
   const group = `ktop_${process.pid}_try`;
   arm(tracefs, group, ready);
   try {
+    checkFields(tracefs, group, ready);
     if (filter !== '') tryFilter(tracefs, group, ready, filter);
     if (ms === 0 || ready.waits !== undefined) return Number.NaN;
-    return await hitsPerSecond(tracefs, group, ready, ms);
+    const hits = await countHits(tracefs, group, ready, ms);
+    return (hits.count * 1000) / hits.ms;
   } finally {
     disarm(tracefs, group, ready);
+  }
+}
+
+/** How often it is hit within `ms`: as `tryProbe`, to see that it works at all. */
+export async function testProbe(
+  tracefs: string,
+  ready: ReadyProbe,
+  filter: string,
+  ms: number,
+): Promise<number> {
+  if (ready.probe === undefined) return Number.NaN;
+  const group = `ktop_${process.pid}_test`;
+  arm(tracefs, group, ready);
+  try {
+    checkFields(tracefs, group, ready);
+    if (filter !== '') tryFilter(tracefs, group, ready, filter);
+    return (await countHits(tracefs, group, ready, ms)).count;
+  } finally {
+    disarm(tracefs, group, ready);
+  }
+}
+
+/** What the event has must be what was meant: fields by name, numbers by sign and size. Throws a NoProbe (host). */
+function checkFields(tracefs: string, group: string, { name, expects }: ReadyProbe): void {
+  if (expects === undefined) return;
+  const format = read(`${tracefs}/events/${group}/${name}/format`) ?? '';
+  for (const { name: field, type } of expects) {
+    const match = new RegExp(
+      `^\\tfield:(.+) ${field}(?:\\[\\d+\\])?;\\toffset:\\d+;\\tsize:(\\d+);\\tsigned:([01]);$`,
+      'm',
+    ).exec(format);
+    const [, kind = '', size = '', signed = ''] = match ?? [];
+    const wanted = /^([usx])(\d+)$/.exec(type);
+    const fits =
+      match !== null &&
+      (wanted === null ||
+        kind.includes('[') ||
+        (Number(size) * 8 === Number(wanted[2]) && (signed === '1') === (wanted[1] === 's'))) &&
+      (!/^u?string$/.test(type) || kind.includes('char'));
+    if (!fits)
+      throw new NoProbe(
+        'host',
+        `the event ${name} has ${match === null ? `no field ${field}` : `${field} as ${kind}`} here, and ${type === '' ? 'one' : type} was meant; re-make the recipe on a matching reference machine`,
+      );
   }
 }
 
@@ -109,22 +162,28 @@ function tryFilter(tracefs: string, group: string, { name }: ReadyProbe, filter:
   );
 }
 
-async function hitsPerSecond(tracefs: string, group: string, ready: ReadyProbe, ms: number): Promise<number> {
+async function countHits(
+  tracefs: string,
+  group: string,
+  ready: ReadyProbe,
+  ms: number,
+): Promise<{ readonly count: number; readonly ms: number }> {
+  const unknown = { count: Number.NaN, ms: 1 };
   const instance = `${tracefs}/instances/${group}`;
   try {
     mkdirSync(instance);
   } catch {
-    return Number.NaN;
+    return unknown;
   }
   try {
     const enable = `${instance}/events/${group}/${ready.name}/enable`;
     const before = profileHits(tracefs, ready);
     const started = performance.now();
-    if (write(enable, '1', constants.O_WRONLY) !== '') return Number.NaN;
+    if (write(enable, '1', constants.O_WRONLY) !== '') return unknown;
     await new Promise((resolve) => setTimeout(resolve, ms));
-    const hits = profileHits(tracefs, ready) - before;
+    const count = profileHits(tracefs, ready) - before;
     write(enable, '0', constants.O_WRONLY);
-    return (hits * 1000) / (performance.now() - started);
+    return { count, ms: performance.now() - started };
   } finally {
     try {
       rmdirSync(instance);
@@ -145,11 +204,12 @@ function profileHits(tracefs: string, { name, probe }: ReadyProbe): number {
   return counts.reduce((sum, hits) => sum + hits, 0);
 }
 
-/** Slots of a return probe: with the kernel's few, functions that sleep are missed. */
-export function definitionLine(group: string, name: string, { kind, definition }: ProbeSpec): string {
+/** One line for each place. Slots of a return probe: with the kernel's few, functions that sleep are missed. */
+export function definitionLines(group: string, name: string, probe: ProbeSpec): string[] {
+  const { kind, definition, also = [], slots = 0 } = probe;
   const [letter] = FILES[kind];
-  const slots = kind === 'kretprobe' ? String(Math.max(64, 8 * availableParallelism())) : '';
-  return `${letter}${slots}:${group}/${name} ${definition}`;
+  const own = kind === 'kretprobe' ? String(Math.max(64, 8 * availableParallelism(), slots)) : '';
+  return [definition, ...also].map((each) => `${letter}${own}:${group}/${name} ${each}`);
 }
 
 function remove(file: string, name: string): string {

@@ -9,6 +9,7 @@ import { pressKey } from './commands.ts';
 import { composeFrame } from './compose.ts';
 import { exportFile } from './export-file.ts';
 import type { Frame } from './picture.ts';
+import { awaitProbes } from './probe-commands.ts';
 import type { ProbeDesk } from './probe-desk.ts';
 import { Session } from './session.ts';
 import { type ColourWish, detectCapabilities } from './terminal/capabilities.ts';
@@ -147,6 +148,7 @@ class Dashboard {
   }
 
   #tick(): void {
+    awaitProbes(this.#session, Date.now());
     const now = performance.now();
     // Snapshots paint; the clock only where none came.
     if (now - this.#painted >= Math.max(TICK_MS * 0.95, this.#pacer.spacing_ms)) this.#want();

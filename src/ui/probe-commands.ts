@@ -16,6 +16,8 @@ export const PROBE_COMMANDS = [
   'probe-count',
   'probe-histogram',
   'probe-stacks',
+  'probe-use',
+  'probe-export',
 ] as const;
 export type ProbeCommandId = (typeof PROBE_COMMANDS)[number];
 
@@ -86,7 +88,20 @@ export const PROBE_ACTIONS: Readonly<Record<ProbeCommandId, Action>> = {
   'probe-stacks': (session, _key, now) => {
     if (session.probes !== undefined) settle(session, session.probes.stacks(), now);
   },
+  'probe-use': (session) => ask(session, 'use', ''),
+  'probe-export': (session) => {
+    const one = selected(session);
+    // Only what was made here can be told elsewhere; without a selection all of that.
+    const own = one !== undefined && session.probes?.definition(one.name) !== '' ? one.name : '';
+    ask(session, 'export', `${own === '' ? 'probes' : own}.ktprobe`, own);
+  },
 };
+
+/** Asked every second: a module that a recipe waits for may have been loaded. */
+export function awaitProbes(session: Session, now: number): void {
+  const said = session.probes?.awaited();
+  if (said !== undefined) settle(session, said, now);
+}
 
 /** What a key does while a definition or an argument is typed. */
 export function probeKey(session: Session, key: Key, now: number): void {
@@ -102,7 +117,13 @@ export function probeKey(session: Session, key: Key, now: number): void {
     const line = text.trim();
     if (purpose === 'count') settle(session, probes.count(line), now);
     else if (purpose === 'histogram') settle(session, probes.histogram(line), now);
-    else if (line !== '') {
+    else if (line === '') return;
+    else if (purpose === 'export')
+      settle(session, probes.exportRecipe(line, of === '' ? undefined : of), now);
+    else if (purpose === 'use') {
+      session.say('trying it', now);
+      void probes.takeRecipe(line).then((said) => settle(session, said, Date.now()));
+    } else {
       session.say('trying it', now);
       void probes.add(line, of === '' ? undefined : of).then((said) => settle(session, said, Date.now()));
     }
@@ -120,6 +141,11 @@ export function probePrompt(session: Session): { readonly label: string; readonl
       label: purpose === 'add' ? 'new probe' : 'probe',
       about: 'FUNC ARG…  PATH:FUNC  sys:event  [if FILTER]',
     };
+  if (purpose === 'use') return { label: 'use recipe', about: 'a .ktprobe file; it must be of this build' };
+  if (purpose === 'export') {
+    const { of } = session.state.probe;
+    return { label: of === '' ? 'recipe of all probes' : `recipe of ${of}`, about: 'a new file' };
+  }
   const known = session.probes?.arguments() ?? [];
   const more = purpose === 'count' ? ['comm', 'pid', 'cpu', 'stack'] : [];
   return {

@@ -22,6 +22,12 @@ export interface ProbeDesk {
   histogram(argument: string): Said;
   /** Call chains with the records, or none. */
   stacks(): Said;
+  /** Takes in the probes of a recipe file, all or none. The same typed again is agreement to what they cost. */
+  takeRecipe(path: string): Promise<Said>;
+  /** Writes a new recipe file: of one of its own, or of all. */
+  exportRecipe(path: string, name?: string): Said;
+  /** Asked every second: what has changed while a module was waited for; undefined = nothing. */
+  awaited(): Said | undefined;
   /** What entries of the log about a probe have in their text. */
   mark(name: string, source: string): string;
   /** Arguments that all probes have between them. */

@@ -81,7 +81,7 @@ export interface UiState {
   command: { readonly text: string; readonly history: readonly string[]; readonly at: number };
   /** What is typed about a probe; `of`: the one that is edited. */
   probe: {
-    readonly purpose: 'add' | 'edit' | 'count' | 'histogram';
+    readonly purpose: 'add' | 'edit' | 'count' | 'histogram' | 'use' | 'export';
     readonly text: string;
     readonly of: string;
   };

@@ -169,6 +169,8 @@ function complete(
 ): Snapshot {
   const tables = monitor.derive?.(native.tables, options, native.interval_ms) ?? native.tables;
   const logs =
-    monitor.logs === undefined ? native.logs : { ...native.logs, ...monitor.logs(native.tables, options) };
+    monitor.logs === undefined
+      ? native.logs
+      : { ...native.logs, ...monitor.logs(native.tables, options, native.logs) };
   return { ...native, tables, logs, monitor: monitor.name, seq, time: native.mono_ms + facts.wall_offset_ms };
 }

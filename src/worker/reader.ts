@@ -221,7 +221,9 @@ export class Reader {
 function complete(monitor: Monitor, options: Options, seq: number, native: NativeSnapshot): Snapshot {
   const tables = monitor.derive?.(native.tables, options, native.interval_ms) ?? native.tables;
   const logs =
-    monitor.logs === undefined ? native.logs : { ...native.logs, ...monitor.logs(native.tables, options) };
+    monitor.logs === undefined
+      ? native.logs
+      : { ...native.logs, ...monitor.logs(native.tables, options, native.logs) };
   // The moment of `mono_ms`: what came after it (rendering, deriving, waiting for a CPU) would shift every log entry.
   const since_ms = Number(process.hrtime.bigint()) / 1e6 - native.mono_ms;
   return { ...native, tables, logs, monitor: monitor.name, seq, time: Date.now() - since_ms };

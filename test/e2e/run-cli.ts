@@ -12,8 +12,12 @@ export interface Ended {
 const LIMIT_MS = 30_000;
 
 /** `ktop <args>`; `env` is added to the environment. */
-export function ktop(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  return program(paths.node(), [paths.ktop, ...args], env);
+export function ktop(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  limit_ms = LIMIT_MS,
+): Promise<Ended> {
+  return ended(start(paths.node(), [paths.ktop, ...args], env, limit_ms));
 }
 
 /** A shell command in which `$ktop` stands for the program; pipes are bash's. */
@@ -34,12 +38,13 @@ export function start(
   file: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  limit_ms = LIMIT_MS,
 ): ChildProcess {
   return spawn(file, args, {
     cwd: paths.project,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: LIMIT_MS,
+    timeout: limit_ms,
     killSignal: 'SIGKILL',
   });
 }
