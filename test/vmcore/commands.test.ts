@@ -24,37 +24,46 @@ interface Answer {
 const fileOf = ({ truth, directory }: Core): string =>
   join(directory, Object.values(truth.files)[0] as string);
 
-async function ask(core: Core, name: string, ...args: string[]): Promise<Answer> {
-  const command = SHIPPED.find((candidate) => candidate.name === name);
+type Ask = (name: string, ...args: string[]) => Promise<Answer>;
+
+/** A core is opened once for all that is asked of it. */
+async function asking<T>(core: Core, use: (ask: Ask) => Promise<T>): Promise<T> {
   const open = openCore(fileOf(core), { cache: '' });
   try {
-    const ctx = open.ctx();
-    if (command === undefined || ctx === undefined) throw new Error(`${core.truth.name} cannot be asked`);
-    const result = await runCommand(command, ctx, args);
-    if (result.kind === 'failed') throw new Error(`${core.truth.name}: ${result.text}`);
-    return { rows: rows(panelOf(name, result.table), result.table) as Cells[], notes: result.warnings };
+    return await use(async (name, ...args) => {
+      const command = SHIPPED.find((candidate) => candidate.name === name);
+      const ctx = open.ctx();
+      if (command === undefined || ctx === undefined) throw new Error(`${core.truth.name} cannot be asked`);
+      const result = await runCommand(command, ctx, args);
+      if (result.kind === 'failed') throw new Error(`${core.truth.name}: ${result.text}`);
+      return { rows: rows(panelOf(name, result.table), result.table) as Cells[], notes: result.warnings };
+    });
   } finally {
     open.close();
   }
 }
+
+const ask = (core: Core, name: string, ...args: string[]): Promise<Answer> =>
+  asking(core, (one) => one(name, ...args));
 
 describe('lockinfo', () => {
   test('owner and waiters, in their order, of every lock that a guest named', async () => {
     const locked = cores.filter(({ truth }) => truth.locks.some(({ owner }) => owner !== undefined));
     expect(locked.length).toBeGreaterThanOrEqual(6);
     for (const core of locked)
-      for (const lock of core.truth.locks) {
-        const label = `${core.truth.name} ${lock.name}`;
-        if (lock.address === '') continue;
-        for (const name of [lock.name, lock.address]) {
-          const answer = await ask(core, 'lockinfo', name);
-          const pids = (role: string) => answer.rows.filter((row) => row.role === role).map(({ pid }) => pid);
-          // A spinlock has neither; who spins is all that can be known.
-          if (answer.notes[0]?.startsWith('spinlock')) continue;
-          expect(pids('owner'), label).toEqual(lock.owner === undefined ? [] : [lock.owner]);
-          expect(pids('waiter').toSorted(), label).toEqual([...lock.waiters].toSorted());
-        }
-      }
+      await asking(core, async (one) => {
+        for (const lock of core.truth.locks.filter(({ address }) => address !== ''))
+          for (const name of [lock.name, lock.address]) {
+            const label = `${core.truth.name} ${lock.name}`;
+            const answer = await one('lockinfo', name);
+            const pids = (role: string) =>
+              answer.rows.filter((row) => row.role === role).map(({ pid }) => pid);
+            // A spinlock has neither; who spins is all that can be known.
+            if (answer.notes[0]?.startsWith('spinlock')) continue;
+            expect(pids('owner'), label).toEqual(lock.owner === undefined ? [] : [lock.owner]);
+            expect(pids('waiter').toSorted(), label).toEqual([...lock.waiters].toSorted());
+          }
+      });
   });
 
   test('says what is free, and what it cannot tell', async () => {
@@ -137,11 +146,13 @@ test('cgroupinfo: the tree and its limits, on both kernels', async () => {
 test('cpuinfo: the layout of the cores; -t: whose address space each CPU had', async () => {
   for (const core of cores) {
     const { truth } = core;
-    const { rows: layout } = await ask(core, 'cpuinfo', '-i');
+    const [{ rows: layout }, { rows: tlb }] = await asking(
+      core,
+      async (one) => [await one('cpuinfo', '-i'), await one('cpuinfo', '-t')] as const,
+    );
     expect(layout.map(({ cpu }) => cpu)).toEqual([...Array(truth.cpus).keys()]);
     for (const { cpu, package: pkg, core: number } of truth.topology)
       expect(layout[cpu], truth.name).toMatchObject({ cpu, package: pkg, core: number });
-    const { rows: tlb } = await ask(core, 'cpuinfo', '-t');
     expect(tlb).toHaveLength(truth.cpus);
     for (const row of tlb) expect(row.loaded_mm, truth.name).toMatch(/^0x\w{16}$/);
     const panicked = truth.tasks.find(({ pid }) => pid === truth.panic.pid);
