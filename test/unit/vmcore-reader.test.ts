@@ -350,6 +350,15 @@ describe('what is remembered of a build', () => {
     expect(readFileSync(cacheFile(cache), 'utf8')).toBe(kept);
   });
 
+  test('where there can be no directory the report is the same', async () => {
+    const bytes = mini();
+    const without = essence(await reportOf(bytes));
+    const file = join(directory, 'no-directory');
+    writeFileSync(file, '');
+    for (const cache of [file, join(file, 'below/it'), '/proc/ktop/vmcore', `/${'x'.repeat(5000)}`])
+      expect(essence(await reportOf(bytes, cache)), cache).toEqual(without);
+  });
+
   test('a file that is damaged, of another version or build, or full of nonsense is ignored and replaced', async () => {
     const cache = fresh();
     const bytes = mini();

@@ -49,8 +49,10 @@ beforeAll(async () => {
   mkdirSync(paths.lab, { recursive: true });
   work = mkdtempSync(join(paths.lab, 'crash-'));
   // Nothing is known of any build, but the index is there.
-  mkdirSync(join(work, 'cache/ktop'), { recursive: true, mode: 0o700 });
-  symlinkSync(INDEX, join(work, 'cache/ktop/vmlinux'));
+  for (const cache of ['cache', 'filled']) {
+    mkdirSync(join(work, cache, 'ktop'), { recursive: true, mode: 0o700 });
+    symlinkSync(INDEX, join(work, cache, 'ktop/vmlinux'));
+  }
 }, MAKE_MS);
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
@@ -420,14 +422,14 @@ const run = (args: readonly string[]) =>
   );
 
 /** The real crash, which begins only when it is told to: what comes before does not wait for it. */
-function heldBack(args: readonly string[]) {
+function heldBack(args: readonly string[], cache: string) {
   const bin = mkdtempSync(join(work, 'held-'));
   const gate = join(bin, 'gate');
   command('mkfifo', [gate]);
   const real = spawnSync('sh', ['-c', 'command -v crash'], { encoding: 'utf8' }).stdout.trim();
   writeFileSync(join(bin, 'crash'), `#!/bin/sh\nread -r go <${gate}\nexec ${real} "$@"\n`, { mode: 0o755 });
   const child = startChild(paths.node(), [paths.ktop, ...args], {
-    env: { ...process.env, XDG_CACHE_HOME: join(work, 'cache'), PATH: `${bin}:${process.env.PATH}` },
+    env: { ...process.env, XDG_CACHE_HOME: join(work, cache), PATH: `${bin}:${process.env.PATH}` },
     timeout: START_MS,
     killSignal: 'SIGKILL',
   });
@@ -459,13 +461,13 @@ describe('nobody waits for crash without an answer', () => {
   test(
     'as text: what crash cannot change stands there before it has begun',
     async () => {
-      const { said, until, go } = heldBack(args('--plain'));
+      const { said, until, go } = heldBack(args('--plain'), 'filled');
       await until('stdout', /\nblamed stack \([^)]*\):\n(?: {4}.*\n)+$/);
       expect(said.stdout).toMatch(/^panic +BUG: kernel NULL pointer dereference/);
       expect(said.stdout).not.toContain('\nCPUs (');
       expect(await go()).toBe(0);
       expect(said.stdout).toMatch(/\nnote: the backends disagree on tasks: native \d+, crash \d+\n/);
-      expect(said.stdout.match(/^panic /gm)).toHaveLength(1);
+      expect(said.stdout.match(/^class /gm)).toHaveLength(1);
       expect(said.stderr).toBe('');
     },
     START_MS,
@@ -474,7 +476,7 @@ describe('nobody waits for crash without an answer', () => {
   test(
     'as JSON: the beginning of the object',
     async () => {
-      const { said, until, go } = heldBack(args('--json'));
+      const { said, until, go } = heldBack(args('--json'), 'filled');
       await until('stdout', /"findings":\[.*\],$/);
       const { crash } = JSON.parse(`${said.stdout.slice(0, -1)}}`);
       expect(crash).toMatchObject({ class: 'null-deref', blame: { function: 'weigh_missing' } });
@@ -546,13 +548,10 @@ describe('a core that only crash can read', () => {
   test(
     'why there is nothing yet is said before crash has begun',
     async () => {
-      const { said, until, go } = heldBack([
-        'vmcore',
-        core(),
-        '--vmlinux',
-        join(work, 'no-types'),
-        '--plain',
-      ]);
+      const { said, until, go } = heldBack(
+        ['vmcore', core(), '--vmlinux', join(work, 'no-types'), '--plain'],
+        'cache',
+      );
       await until('stderr', /^ktop: .*BTF.*; crash is asked, which takes seconds\n$/);
       expect(said.stdout).toBe('');
       expect(await go()).toBe(0);
@@ -601,6 +600,22 @@ describe('a core that only crash can read', () => {
     });
   }, 60_000);
 });
+
+test('without a directory for temporary files the report is made all the same', async () => {
+  const { code, stdout } = await ended(
+    startChild(paths.node(), [paths.ktop, 'vmcore', fileOf('null-a'), '--vmlinux', old, '--json'], {
+      env: { ...process.env, XDG_CACHE_HOME: join(work, 'filled'), TMPDIR: '/no/where' },
+    }),
+  );
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    status: 'full',
+    crash: { class: 'null-deref' },
+    failures: [
+      { stage: 'crash', text: expect.stringMatching(/^crash needs a directory in \/no\/where \(ENOENT\); /) },
+    ],
+  });
+}, 60_000);
 
 describe('ktop vmcore', () => {
   test(

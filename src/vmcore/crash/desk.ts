@@ -66,8 +66,9 @@ export class CrashDesk {
     try {
       return await this.completed(report);
     } catch (error) {
-      if (!(error instanceof CrashError)) throw error;
-      return { ...report, failures: [...report.failures, { stage: 'crash', text: error.message }] };
+      const { message } = error as Error;
+      const text = error instanceof CrashError ? message : `internal error: ${message}; please report it`;
+      return { ...report, failures: [...report.failures, { stage: 'crash', text }] };
     }
   }
 

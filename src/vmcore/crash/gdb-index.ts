@@ -6,7 +6,6 @@ import { spawn } from 'node:child_process';
 import {
   constants,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
@@ -17,7 +16,7 @@ import {
 } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { defaultCache } from '../kernel/cache.ts';
+import { defaultCache, makeDirectories } from '../kernel/cache.ts';
 import { inspectVmlinux, type Vmlinux } from './vmlinux.ts';
 
 /** The least recently used goes; each takes some 600 MB. */
@@ -83,7 +82,7 @@ function isOurs(path: string): boolean {
 }
 
 async function make(vmlinux: Vmlinux, cache: string, signal: AbortSignal | undefined): Promise<Vmlinux> {
-  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  makeDirectories(cache);
   if (!isOurs(cache)) return vmlinux;
   const { bavail, bsize } = statfsSync(cache);
   if (bavail * bsize < statSync(vmlinux.path).size * NEEDED) return vmlinux;

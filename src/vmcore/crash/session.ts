@@ -230,7 +230,13 @@ export class CrashSession {
     const { launch, vmlinux, core } = this.#setup;
     const started = performance.now();
     // What lies in the user's directories (.crashrc, .gdbinit) shall not change answers.
-    const home = mkdtempSync(join(tmpdir(), 'ktop-crash-'));
+    let home: string;
+    try {
+      home = mkdtempSync(join(tmpdir(), 'ktop-crash-'));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      return Promise.resolve(`crash needs a directory in ${tmpdir()} (${code}); name another with TMPDIR`);
+    }
     const args = [...launch.args, '-s', '--no_crashrc', ...FLAGS[mode], vmlinux, core];
     const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: home, TERM: 'dumb', LC_ALL: 'C' };
     const child = spawn(launch.file, args, { cwd: home, env, detached: true, stdio: 'pipe' });

@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fstatSync,
   lstatSync,
   mkdirSync,
@@ -16,7 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { MemberInfo } from '../core.ts';
 import type { NameAnswers } from './kernel-names.ts';
 import type { TypeAnswers } from './types.ts';
@@ -63,7 +64,7 @@ export function saveAnswers(directory: string, buildId: string, answers: BuildAn
   const target = fileOf(directory, buildId);
   const fresh = `${target}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory);
     if (!isOwn(lstatSync(directory), 'directory')) return;
     const text = JSON.stringify({ v: VERSION, build_id: buildId, ...answers });
     if (text.length > LARGEST) return;
@@ -71,7 +72,24 @@ export function saveAnswers(directory: string, buildId: string, answers: BuildAn
     renameSync(fresh, target);
     prune(directory);
   } catch {
-    rmSync(fresh, { force: true });
+    try {
+      rmSync(fresh, { force: true });
+    } catch {
+      // Where there is no directory there is no file.
+    }
+  }
+}
+
+/** As mkdir -p, for the user alone. Node's own does not come back where a directory above refuses (/proc, autofs). */
+export function makeDirectories(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path || existsSync(dirname(path))) throw error;
+    makeDirectories(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 
