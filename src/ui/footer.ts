@@ -101,7 +101,10 @@ function hintsOf(session: Session, theme: Theme) {
   if (mode === 'sort')
     return [{ key: 'Enter', text: 'sort by it' }, { key: 'Esc', text: 'leave as it is' }, scroll];
   const hints = footerHints((command) => isOffered(session, command), session.keyContexts, theme.ascii);
-  return session.effects.leave === undefined
-    ? hints
-    : hints.map((hint) => (hint.key === 'q' ? { key: 'Esc', text: 'list' } : hint));
+  // Who answers stands in the prompt.
+  const asked = session.source.commands?.prompt.replace(/\W+$/, '');
+  return hints.map((hint) => {
+    if (hint.key === 'q' && session.effects.leave !== undefined) return { key: 'Esc', text: 'list' };
+    return hint.key === '!' && asked !== undefined ? { ...hint, text: asked } : hint;
+  });
 }

@@ -40,5 +40,7 @@ export const fleetTabs: readonly Monitor[] = [
     log: 'output',
     stamp: 'none',
     keep: 20_000,
+    nobodys: true,
+    empty: 'nothing asked yet; ! takes a question or a decision, such as similar CORE',
   }),
 ];
