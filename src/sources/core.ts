@@ -44,6 +44,8 @@ class CoreSource implements Source {
   readonly #output: LogEntry[] = [];
   #worker: Worker | undefined;
   #report: Report | undefined;
+  /** What is still to come for it. */
+  #pending: string | undefined;
   #failure = '';
   #asked = 0;
   #answered = 0;
@@ -124,6 +126,7 @@ class CoreSource implements Source {
     switch (message.type) {
       case 'report':
         this.#report = message.report;
+        this.#pending = message.pending;
         this.host = hostOf(message.report);
         this.#begin();
         for (const monitor of this.#shown.keys()) if (monitor !== CRASH) this.#show(monitor);
@@ -177,7 +180,9 @@ class CoreSource implements Source {
       this.#tell({ type: 'snapshot', snapshot: outputPicture([...this.#output], monitor, seq, []) });
     } else if (this.#report !== undefined) {
       const section = monitor === OVERVIEW ? undefined : this.#sectionOf.get(monitor);
-      this.#tell({ type: 'snapshot', snapshot: pictureOf(this.#report, section, monitor, seq) });
+      const snapshot = pictureOf(this.#report, section, monitor, seq);
+      const notes = this.#pending === undefined ? snapshot.notes : [...snapshot.notes, this.#pending];
+      this.#tell({ type: 'snapshot', snapshot: { ...snapshot, notes } });
     }
   }
 

@@ -12,6 +12,8 @@ import type { CoreThreadData, FromCore, ToCore } from './screen/protocol.ts';
 /** Between two posts of a growing report: each is copied as a whole. */
 const POST_MS = 100;
 
+const ASKED = 'crash is asked, which takes seconds';
+
 /** To be called once, in a worker thread started with `CoreThreadData`. */
 export function serveCore(): void {
   const port = parentPort;
@@ -82,7 +84,9 @@ export function serveCore(): void {
       if (stop.signal.aborted) return;
       done = report;
       known = report;
-      post({ type: 'report', report, done: true });
-      if (vmlinux !== undefined || wantsFallback(report)) await compare(report);
+      const asks = vmlinux !== undefined || wantsFallback(report);
+      const pending = asks && desk.problem() === undefined ? { pending: ASKED } : {};
+      post({ type: 'report', report, done: true, ...pending });
+      if (asks) await compare(report);
     });
 }

@@ -17,7 +17,7 @@ export type ToCore =
   | { readonly type: 'close' };
 
 export type FromCore =
-  /** Grows until `done`. */
-  | { readonly type: 'report'; readonly report: Report; readonly done: boolean }
+  /** Grows until `done`; `pending` says what may still come then. */
+  | { readonly type: 'report'; readonly report: Report; readonly done: boolean; readonly pending?: string }
   | { readonly type: 'answer'; readonly id: number; readonly text: string }
   | { readonly type: 'closed' };
