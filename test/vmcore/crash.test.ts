@@ -422,14 +422,22 @@ const run = (args: readonly string[]) =>
   );
 
 /** The real crash, which begins only when it is told to: what comes before does not wait for it. */
-function heldBack(args: readonly string[], cache: string) {
+function gatedCrash(cache: string) {
   const bin = mkdtempSync(join(work, 'held-'));
   const gate = join(bin, 'gate');
-  command('mkfifo', [gate]);
   const real = spawnSync('sh', ['-c', 'command -v crash'], { encoding: 'utf8' }).stdout.trim();
-  writeFileSync(join(bin, 'crash'), `#!/bin/sh\nread -r go <${gate}\nexec ${real} "$@"\n`, { mode: 0o755 });
+  const script = `#!/bin/sh\nuntil [ -e ${gate} ]; do sleep 0.05; done\nexec ${real} "$@"\n`;
+  writeFileSync(join(bin, 'crash'), script, { mode: 0o755 });
+  return {
+    env: { XDG_CACHE_HOME: join(work, cache), PATH: `${bin}:${process.env.PATH}` },
+    go: () => writeFileSync(gate, ''),
+  };
+}
+
+function heldBack(args: readonly string[], cache: string) {
+  const crash = gatedCrash(cache);
   const child = startChild(paths.node(), [paths.ktop, ...args], {
-    env: { ...process.env, XDG_CACHE_HOME: join(work, cache), PATH: `${bin}:${process.env.PATH}` },
+    env: { ...process.env, ...crash.env },
     timeout: START_MS,
     killSignal: 'SIGKILL',
   });
@@ -449,7 +457,7 @@ function heldBack(args: readonly string[], cache: string) {
     },
     /** Resolves to the exit code. */
     go: () => {
-      writeFileSync(gate, 'go\n');
+      crash.go();
       return end;
     },
   };
@@ -471,6 +479,27 @@ describe('nobody waits for crash without an answer', () => {
       expect(said.stderr).toBe('');
     },
     START_MS,
+  );
+
+  test(
+    'on the screen: all there is, and that it is asked',
+    async () => {
+      const { env, go } = gatedCrash('filled');
+      const args = [paths.ktop, 'vmcore', fileOf('null-a'), '--vmlinux', old];
+      const pty = spawn(paths.node(), args, { cols: 160, rows: 50, env });
+      try {
+        await pty.waitFor(/crash is asked, which takes seconds/, 30_000);
+        pty.send('6');
+        await pty.waitFor(/khungtaskd/, 30_000);
+        go();
+        await pty.waitFor(/backends disagree on tasks: native says \d+, crash says \d+/, START_MS);
+        expect(pty.text()).not.toContain('crash is asked');
+      } finally {
+        pty.send('q');
+        await pty.exit;
+      }
+    },
+    START_MS + 60_000,
   );
 
   test(
