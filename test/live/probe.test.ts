@@ -404,6 +404,25 @@ describe('what cannot be', () => {
   });
 });
 
+if (withoutEventProbes())
+  test('a kernel without event probes says so, not that the definition is wrong', async () => {
+    const { code, stderr } = await ktop([
+      'probe',
+      'watch',
+      'e:x sched.sched_switch next=$next_pid',
+      '--plain',
+    ]);
+    expect(code).toBe(3);
+    expect(stderr).toContain('this kernel takes no eprobes');
+  });
+
+/** As a shell finds out. */
+function withoutEventProbes(): boolean {
+  const line = 'e:probe_test/x sched.sched_switch next=$next_pid:s32';
+  const script = `echo '${line}' >>${TRACEFS}/dynamic_events && echo -:probe_test/x >>${TRACEFS}/dynamic_events`;
+  return command('bash', ['-c', `{ ${script}; } 2>&1 || true`]).includes('Invalid argument');
+}
+
 /** Whatever state it is in. */
 async function end(tab: Pty): Promise<void> {
   try {
