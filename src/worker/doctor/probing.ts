@@ -27,7 +27,6 @@ function probing(
   { missing, refuses }: { readonly missing: string; readonly refuses: string },
 ): (host: Host) => Verdict {
   return (host) => {
-    if (host.tracefs === '') return no('tracefs is not there, or closed to us');
     if (!host.files.has(`${host.tracefs}/${file}`)) return no(missing);
     const error = made(host, file, letter, definition(host));
     if (error === '') return yes();
@@ -43,15 +42,13 @@ function namedArguments(host: Host): Verdict {
     const error = made(host, 'kprobe_events', 'p', `${aFunction(host)} $arg*`);
     if (error === '') return yes();
   }
-  return no(
-    'this kernel resolves no names of arguments (before 6.4)',
-    'none is needed: ktop resolves them itself, where types are',
-  );
+  return no('the kernel itself resolves no names of arguments (no <argname> in its README)');
 }
 
 export const PROBING: readonly Check[] = [
   {
     name: 'kprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch', 'hist', 'kmemleak'],
     remedy: 'probe programs (uprobe), or watch the events there are (ktop trace, ktop watch)',
     run: probing('kprobe_events', 'p', aFunction, {
@@ -61,6 +58,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'kretprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch'],
     remedy: 'time system calls instead (ktop syscalls), or the functions of programs',
     run: probing('kprobe_events', 'r', aFunction, {
@@ -70,6 +68,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'uprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch', 'hist'],
     remedy: 'use a kernel with CONFIG_UPROBE_EVENTS',
     run: probing('uprobe_events', 'p', () => '/proc/self/exe:0x1000', {
@@ -79,6 +78,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'eprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch'],
     remedy: 'filter on the event itself: texts behind pointers with .ustring (ktop watch does)',
     run: probing('dynamic_events', 'e', () => 'sched.sched_switch next=$next_pid:s32', {
@@ -88,6 +88,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'fprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch'],
     remedy: 'kprobe and kretprobe do the same where they are, a little slower',
     run: probing('dynamic_events', 'f', aFunction, {
@@ -97,6 +98,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'tprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch'],
     remedy: 'watch the event that belongs to the tracepoint',
     run: probing('dynamic_events', 't', () => 'sched_switch', {
@@ -117,6 +119,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'named-arguments',
+    in_tracefs: true,
     affects: ['probe'],
     remedy:
       'none is needed at the entry: ktop resolves them itself, where types are; at the return they are gone',
