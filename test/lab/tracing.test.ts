@@ -89,7 +89,7 @@ const BOTH = {
   'loss-counts': 'yes',
   'not-locked-down': 'yes',
   'process-io': 'yes',
-  'perf-tool': 'no',
+  'perf-tool': 'yes',
   debuginfo: 'no',
 };
 const SINCE_612 = ['graph-instance', 'fprobe', 'tprobe', 'named-arguments'];
