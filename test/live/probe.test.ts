@@ -362,6 +362,27 @@ describe('the tab', () => {
   });
 });
 
+test('what the tab refuses is there to be corrected', async () => {
+  const path = workload('probed');
+  const tab = spawn(paths.node(), [paths.ktop, 'probe', '-i', '300'], { cols: 150, rows: 40 });
+  try {
+    await tab.waitFor(/a add/, 20_000);
+    tab.send('a');
+    await tab.waitFor(/new probe/);
+    tab.send(`${path}:probed_cal\r`);
+    await tab.waitFor(/has no function probed_cal/, 20_000);
+    tab.send('a');
+    await tab.waitFor(/new probe: .*:probed_cal /);
+    tab.send('l\r');
+    await tab.waitFor(/probed_call +uprobe .* armed +manual/, 20_000);
+    tab.send('a');
+    await tab.waitFor(/new probe: +FUNC/);
+    tab.send('\x1bq');
+  } finally {
+    await end(tab);
+  }
+});
+
 describe('what cannot be', () => {
   const refused = async (args: readonly string[]): Promise<Ended> => {
     const end = await ktop(['probe', 'watch', ...args, '--plain', '-n', '1']);
