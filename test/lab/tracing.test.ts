@@ -55,6 +55,17 @@ echo $? >/out/refused.exit
 rmdir /sys/kernel/tracing/instances/witness
 ktop probe del op rd || exit 8
 
+# Lines of /proc/kallsyms, each with its numbers and texts: nothing is called as often.
+while :; do dd if=/proc/kallsyms of=/dev/null bs=64k 2>/dev/null; done &
+busy=$!
+ktop calls 'seq_*' vsnprintf format_decode number 'string*' 'pointer*' --json -n 1 -i 300 >/out/hot.json 2>/out/hot.err
+echo $? >/out/hot.exit
+ktop calls 'seq_*' vsnprintf format_decode number 'string*' 'pointer*' --json -n 1 -i 300 --yes >/out/agreed.json 2>/out/agreed.err
+echo $? >/out/agreed.exit
+ktop calls vfs_fsync --json -n 1 -i 300 >/out/rare.json 2>/out/rare.err
+echo $? >/out/rare.exit
+kill $busy
+
 insmod ./loop.ko || exit 8
 dd if=/dev/zero of=/tmp/image bs=64k count=16 2>/dev/null
 losetup /dev/loop3 /tmp/image || exit 8
@@ -168,6 +179,17 @@ describe.each(findKernels())('tracing on $release', (kernel) => {
       [700, 30],
       [701, within(701, Number.POSITIVE_INFINITY)],
     ]);
+  });
+
+  test('what is called too often is traced only when somebody agrees', () => {
+    expect(fileOf(outcome, 'hot.err')).toMatch(
+      /^ktop: these functions are called \d{6,} times a second: .*; name fewer of them, .*--yes$/m,
+    );
+    expect(fileOf(outcome, 'hot.exit').trim()).toBe('3');
+    expect(fileOf(outcome, 'hot.json')).toBe('');
+    expect(fileOf(outcome, 'agreed.exit').trim()).toBe('0');
+    expect(number(last('agreed').rows[0] as Row, 'calls')).toBeGreaterThan(0);
+    expect(fileOf(outcome, 'rare.exit').trim()).toBe('0');
   });
 
   test('members of a module’s own struct, by name', () => {
