@@ -165,13 +165,13 @@ export const MEASURING: readonly Check[] = [
   },
   {
     name: 'debuginfo',
-    affects: ['probe'],
+    affects: ['probe', 'recipe'],
     remedy: 'install the debug package of this kernel, where lines and local variables are wanted',
     run: debugInfo,
   },
   {
     name: 'perf-tool',
-    affects: ['probe'],
+    affects: ['probe', 'recipe'],
     remedy: 'install linux-perf, where lines and local variables are wanted; on no other account',
     run: perfTool,
   },

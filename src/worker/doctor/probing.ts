@@ -49,7 +49,7 @@ export const PROBING: readonly Check[] = [
   {
     name: 'kprobe',
     in_tracefs: true,
-    affects: ['probe', 'watch', 'hist', 'kmemleak'],
+    affects: ['probe', 'recipe', 'watch', 'hist', 'kmemleak'],
     remedy: 'probe programs (uprobe), or watch the events there are (ktop trace, ktop watch)',
     run: probing('kprobe_events', 'p', aFunction, {
       missing: 'no kprobe_events: this kernel was built without CONFIG_KPROBE_EVENTS',
@@ -59,7 +59,7 @@ export const PROBING: readonly Check[] = [
   {
     name: 'kretprobe',
     in_tracefs: true,
-    affects: ['probe', 'watch'],
+    affects: ['probe', 'recipe', 'watch'],
     remedy: 'time system calls instead (ktop syscalls), or the functions of programs',
     run: probing('kprobe_events', 'r', aFunction, {
       missing: 'no kprobe_events: this kernel was built without CONFIG_KPROBE_EVENTS',
@@ -108,7 +108,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'types',
-    affects: ['probe', 'watch', 'vmcore'],
+    affects: ['probe', 'recipe', 'watch', 'vmcore'],
     remedy:
       'write registers instead of names (%di is the first argument), or use a kernel with CONFIG_DEBUG_INFO_BTF',
     run: ({ files }) => {
@@ -127,7 +127,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'kernel-symbols',
-    affects: ['probe', 'calls', 'profile', 'offcpu', 'drops', 'kmemleak', 'irq-off', 'watchdog'],
+    affects: ['probe', 'recipe', 'calls', 'profile', 'offcpu', 'drops', 'kmemleak', 'irq-off', 'watchdog'],
     remedy: 'run ktop as root; if it is, sysctl kernel.kptr_restrict=1',
     run: ({ files }) => {
       const first = (files.read('/proc/kallsyms') ?? '').slice(0, 16);
