@@ -311,12 +311,11 @@ class Addon : public Napi::Addon<Addon> {
   Addon(Napi::Env, Napi::Object exports) {
     DefineAddon(exports,
                 {InstanceMethod("probe", &Addon::Probe), InstanceMethod("facts", &Addon::Facts),
-                 InstanceMethod("check", &Addon::Check),
-                 InstanceMethod("open", &Addon::Open), InstanceMethod("snapshot", &Addon::Snapshot),
-                 InstanceMethod("close", &Addon::Close), InstanceMethod("finish", &Addon::Finish),
-                 InstanceMethod("input", &Addon::Input), InstanceMethod("inputCheck", &Addon::InputCheck),
-                 InstanceMethod("inputOpen", &Addon::InputOpen), InstanceMethod("inputNext", &Addon::InputNext),
-                 InstanceMethod("inputClose", &Addon::InputClose)});
+                 InstanceMethod("check", &Addon::Check), InstanceMethod("open", &Addon::Open),
+                 InstanceMethod("snapshot", &Addon::Snapshot), InstanceMethod("close", &Addon::Close),
+                 InstanceMethod("finish", &Addon::Finish), InstanceMethod("input", &Addon::Input),
+                 InstanceMethod("inputCheck", &Addon::InputCheck), InstanceMethod("inputOpen", &Addon::InputOpen),
+                 InstanceMethod("inputNext", &Addon::InputNext), InstanceMethod("inputClose", &Addon::InputClose)});
   }
 
  private:

@@ -13,6 +13,7 @@ import { type Command, parseCommand } from './cli/parse.ts';
 import { probeHelp } from './cli/probe.ts';
 import { recipeHelp } from './cli/recipe.ts';
 import { filmRecording, replayOnScreen, showShelf } from './cli/show-recording.ts';
+import { isBearable, TRIAL_MS, wantsTrial } from './cli/trial.ts';
 import { UsageError } from './cli/usage-error.ts';
 import { VERSION, versionText } from './cli/version.ts';
 import { vmcoreHelp } from './cli/vmcore.ts';
@@ -100,6 +101,7 @@ async function run(command: Command): Promise<number> {
       const writer = streamWriter(process.stdout);
       const signal = untilSignalled();
       const { record, input } = command;
+      if (input === undefined && !(await bearable(command.monitor, command.options))) return 3;
       return withProgram(command.program, 'stderr', (watched) =>
         withSource(
           { load: record !== undefined, input: input?.path, ...(watched && { first_ms: LAUNCH_MS }) },
@@ -196,6 +198,7 @@ async function run(command: Command): Promise<number> {
       const options = (name: string) =>
         name === monitor.name && opened !== undefined ? opened : command.options(name);
       for (const why of own.refused) complain(`own monitor: ${why}`);
+      if (input === undefined && !(await bearable(monitor, options(monitor.name)))) return 3;
       if (input !== undefined)
         return withSource({ load: false, input: input.path }, async (file) => {
           const initial = input.any ? await firstServed(file) : monitor;
@@ -257,6 +260,17 @@ async function withProgram(
   } finally {
     watched.kill();
   }
+}
+
+/** Whether it may be opened: what would slow this machine is tried, and agreed to, first. */
+async function bearable(monitor: Monitor, options: Options): Promise<boolean> {
+  if (!wantsTrial(monitor, options)) return true;
+  let open = true;
+  await withSource({ load: false, first_ms: TRIAL_MS }, async (source) => {
+    open = await isBearable(source, monitor, options);
+    return 0;
+  });
+  return open;
 }
 
 function watching(options: Options, { pid }: Launched): Options {

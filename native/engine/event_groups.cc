@@ -53,7 +53,8 @@ Part part_of(const std::string& event, const std::vector<std::string>& all) {
 
 bool is_group(const EventSpec& event) { return !event.names.empty() && event.names[0].find('*') != std::string::npos; }
 
-void expand_groups(Plan* plan, const std::string& tracefs) {
+std::vector<std::string> expand_groups(Plan* plan, const std::string& tracefs) {
+  std::vector<std::string> vain;
   std::vector<EventSpec> events;
   std::map<std::string, std::vector<std::string>> members;  // id of a group → ids
   std::map<std::string, Part> parts;                        // id → what it is
@@ -79,8 +80,9 @@ void expand_groups(Plan* plan, const std::string& tracefs) {
         events.push_back(one);
       }
     }
+    if (ids.empty()) vain.insert(vain.end(), event.names.begin(), event.names.end());
   }
-  if (members.empty()) return;
+  if (members.empty()) return vain;
   plan->events = std::move(events);
   for (OperatorSpec& op : plan->operators) {
     std::vector<ClauseSpec> clauses;
@@ -103,6 +105,7 @@ void expand_groups(Plan* plan, const std::string& tracefs) {
     }
     op.on = std::move(clauses);
   }
+  return vain;
 }
 
 }  // namespace ktop

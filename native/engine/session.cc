@@ -13,6 +13,7 @@
 #include "proc/files.h"
 #include "symbols/kallsyms.h"
 #include "trace/call_texts.h"
+#include "trace/event_probe.h"
 #include "trace/graph_tracer.h"
 #include "trace/saved_settings.h"
 #include "trace/tracefs.h"
@@ -107,7 +108,8 @@ void Session::choose_plan() {
       for (const std::string& note : plan_.notes) note_once(note);
     }
   }
-  expand_groups(&plan_, tracefs);
+  for (const std::string& pattern : expand_groups(&plan_, tracefs))
+    note_once("no event of this kernel is called " + pattern);
 }
 
 void Session::start_command() {
@@ -218,8 +220,20 @@ void Session::resolve_events() {
   }
 }
 
+bool Session::only_by_tracefs() const {
+  const std::string& tracefs = Host::get(false).tracefs;
+  return std::any_of(spec_.events.begin(), spec_.events.end(),
+                     [&](const EventRequest& event) { return is_event_probe(tracefs, event.system, event.name); });
+}
+
 void Session::open_transport(bool tracefs) {
   const Host& host = Host::get(false);
+  if (only_by_tracefs()) {
+    if (plan_.backend == "perf")
+      throw Failure(Failure::kUsage, "perf delivers no records of event probes; leave --backend perf out");
+    transport_ = open_trace_transport(spec_, host.tracefs);
+    return;
+  }
   if (tracefs) {
     try {
       transport_ = open_trace_transport(spec_, host.tracefs);

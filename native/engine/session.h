@@ -51,6 +51,7 @@ class Session final {
   void start_reader();
   void stop_reader();
   void leave_perf(uint64_t unseen);
+  bool only_by_tracefs() const;
   void note_once(const std::string& note);
   SnapshotData build(bool last);
   void add_counts(SnapshotData& out, bool last);

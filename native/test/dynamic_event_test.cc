@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "live.h"
+#include "trace/event_probe.h"
 
 using namespace ktop_test;
 
@@ -126,4 +127,20 @@ TEST(live_a_probe_goes_with_a_killed_process) {
   waitpid(child, nullptr, 0);
   for (int tries = 0; tries < 200 && uprobes().find(line) != std::string::npos; tries++) usleep(50000);
   CHECK(uprobes().find(line) == std::string::npos);
+}
+
+TEST(event_probes_are_told_from_other_probes) {
+  char directory[] = "/tmp/ktop-event-probe-XXXXXX";
+  CHECK(mkdtemp(directory) != nullptr);
+  const std::string file = std::string(directory) + "/dynamic_events";
+  std::ofstream(file) << "p:kprobes/opened do_sys_openat2\n"
+                         "e:ktop_keep/opened syscalls.sys_enter_openat file=+0($filename):ustring\n"
+                         "s:synthetic/opened int pid\n";
+  CHECK(is_event_probe(directory, "ktop_keep", "opened"));
+  CHECK(!is_event_probe(directory, "kprobes", "opened"));
+  CHECK(!is_event_probe(directory, "ktop_keep", "open"));
+  CHECK(!is_event_probe(directory, "keep", "opened"));
+  unlink(file.c_str());
+  CHECK(!is_event_probe(directory, "ktop_keep", "opened"));
+  rmdir(directory);
 }

@@ -62,6 +62,7 @@ export function parseHist(
       signed,
       size,
       bounds,
+      ...(event.includes(':') && format().derived === true ? { derived: true } : {}),
       ...(by === undefined ? {} : { by: choice('--by', by, ['pid', 'comm', 'cpu'] as const) }),
       ...(split?.kernel === undefined ? {} : { filter: split.kernel }),
       ...(split?.perEvent === undefined ? {} : { where: split.perEvent }),

@@ -283,6 +283,14 @@ export const OPTIONS: readonly OptionRow[] = [
     read: () => ({ all: true }),
   },
   {
+    name: 'yes',
+    short: 'y',
+    live: true,
+    uses: 'yes',
+    help: 'trace what is called more than 100000 times a second without asking',
+    read: () => ({ yes: true }),
+  },
+  {
     name: 'collapse',
     uses: 'collapse',
     help: 'what calls nothing in one line',

@@ -13,6 +13,8 @@ export interface EventFormat {
   /** `sys:name`. */
   readonly event: string;
   readonly fields: readonly EventField[];
+  /** Made of another event by an event probe: nothing counts or delivers it but tracefs. */
+  readonly derived?: boolean;
 }
 
 const FIELD = /^\tfield:(.*);\toffset:\d+;\tsize:(\d+);\tsigned:([01]);/gm;

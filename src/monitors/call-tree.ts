@@ -138,7 +138,7 @@ export const calls: Monitor = {
   name: 'calls',
   title: 'Calls',
   summary: 'Which kernel functions call which, thread by thread, and how long each takes',
-  options: ['pid', 'than', 'subtree', 'depth', 'all', 'collapse'],
+  options: ['pid', 'than', 'subtree', 'depth', 'all', 'yes', 'collapse'],
   than_unit: 'us',
   words: 'FUNCTION',
   command: true,

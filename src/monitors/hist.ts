@@ -20,6 +20,8 @@ export interface HistSpec {
   readonly event: string;
   /** Armed for it; it is called `id`. */
   readonly probe?: { readonly id: string; readonly spec: ProbeSpec };
+  /** Made by an event probe: no counter sees it. */
+  readonly derived?: boolean;
   readonly field: string;
   readonly signed: boolean;
   /** Bytes of the field. */
@@ -112,6 +114,7 @@ function rangeFilter(field: string, { low, high }: Range, also: string | undefin
 
 const reads = (spec: HistSpec): boolean =>
   spec.probe !== undefined ||
+  spec.derived === true ||
   spec.by === 'pid' ||
   spec.by === 'comm' ||
   spec.where !== undefined ||

@@ -55,6 +55,8 @@ export interface Options {
   readonly depth?: number;
   /** Every function there is. */
   readonly all?: boolean;
+  /** Somebody has agreed to what it costs. */
+  readonly yes?: boolean;
   /** What calls nothing in one line. */
   readonly collapse?: boolean;
   /** A program to run and watch, with its arguments; `command_quiet`: what it says goes to a file. */
@@ -153,7 +155,8 @@ export type OptionName =
   | 'subtree'
   | 'depth'
   | 'all'
-  | 'collapse';
+  | 'collapse'
+  | 'yes';
 
 // ---------------------------------------------------------------- plan (native)
 

@@ -71,7 +71,8 @@ function plan(options: Options): Plan {
       {
         op: 'pair',
         name: 'summary',
-        keep: options.summary === true,
+        // Of a command the whole run counts: it has ended when somebody looks.
+        keep: options.summary === true || options.launched === true,
         on: [
           {
             event: 'exit',

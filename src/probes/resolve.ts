@@ -90,7 +90,8 @@ function tracefsProbe(typed: Typed & { form: 'tracefs' }, kernel: Kernel): Ready
         .join(' '),
     },
     place,
-    fields: fieldsOf(typed.arguments),
+    // An event probe may end in a filter.
+    fields: fieldsOf(typed.arguments.replace(/(?:^| )if .*/, '')),
     source: 'manual',
     notes: trap.note === undefined ? [] : [trap.note],
     ...(trap.waits === undefined ? {} : { waits: trap.waits }),

@@ -34,6 +34,7 @@ export function arm(tracefs: string, group: string, { name, probe }: ReadyProbe)
 
 function refused(tracefs: string, name: string, { kind }: ProbeSpec, line: string, error: string): NoProbe {
   const reason = kernelReason(tracefs, line);
+  if (reason === undefined && error === 'EINVAL' && !takes(tracefs, kind)) return notTaken(kind);
   const place = line.split(' ')[1] ?? '';
   const message = reason?.message ?? ERRORS[error] ?? error;
   const remedy = behind(message, place) || REMEDIES[error] || 'correct the definition';
@@ -272,6 +273,37 @@ function noSuchProbes(kind: string, file: string): NoProbe {
   return new NoProbe(
     'host',
     `this kernel has no ${kind}s (no ${file}): it was built without CONFIG_${option}; probe programs, or trace its own events`,
+  );
+}
+
+/** Definitions that every kernel with such probes takes: one more line tells whether it is the line or the kernel. */
+const SOUND: Partial<Record<ProbeSpec['kind'], string>> = {
+  eprobe: 'sched.sched_switch next=$next_pid:s32',
+  fprobe: 'vfs_read',
+  tprobe: 'sched_switch',
+};
+
+function takes(tracefs: string, kind: ProbeSpec['kind']): boolean {
+  const sound = SOUND[kind];
+  if (sound === undefined) return true;
+  const [letter, file] = FILES[kind];
+  const name = `ktop_${process.pid}_try/sound`;
+  const error = append(`${tracefs}/${file}`, `${letter}:${name} ${sound}`);
+  if (error === '') remove(`${tracefs}/${file}`, name);
+  return error !== 'EINVAL';
+}
+
+function notTaken(kind: ProbeSpec['kind']): NoProbe {
+  const option = kind === 'eprobe' ? 'EPROBE_EVENTS' : 'FPROBE_EVENTS';
+  const instead =
+    kind === 'eprobe'
+      ? 'watch the event itself, and filter it by text with ktop watch'
+      : kind === 'fprobe'
+        ? 'take a kprobe (p:) or kretprobe (r:)'
+        : 'watch the event that belongs to the tracepoint';
+  return new NoProbe(
+    'host',
+    `this kernel takes no ${kind}s (dynamic_events refuses any): it was built without CONFIG_${option}; ${instead}`,
   );
 }
 

@@ -224,6 +224,7 @@ const OPTION_TYPES: Readonly<Partial<Record<string, (value: unknown) => boolean>
   subtrees: listOf(isText),
   depth: isNumber,
   all: isBoolean,
+  yes: isBoolean,
   collapse: isBoolean,
   command: listOf(isText),
   command_quiet: isBoolean,

@@ -13,6 +13,8 @@ import { setFilter } from './table-commands.ts';
 const SHARED = ['pid', 'tid', 'cpu', 'dev', 'device', 'task', 'lock', 'cgroup', 'module', 'cluster', 'comm'];
 /** What every event of a list has. */
 const OF_EVENTS = ['pid', 'tid', 'cpu', 'comm'];
+/** What is asked of a process first: its files, sockets, system calls, and where it waits and works. */
+const FIRST = ['files', 'conns', 'syscalls', 'offcpu', 'profile', 'strace'];
 const MOST_STEPS = 20;
 
 /** Where a row leads. */
@@ -80,7 +82,8 @@ function linksFrom(
       })
       .map(({ name }) => ({ from, to: name })),
   );
-  return [...(panel.links ?? []), ...shared];
+  const rank = ({ to }: Link) => (FIRST.includes(to) ? FIRST.indexOf(to) : FIRST.length);
+  return [...(panel.links ?? []), ...shared.sort((a, b) => rank(a) - rank(b))];
 }
 
 /** The panel that a filter by a column is for: the first table, if it has it, else the first list of events. */

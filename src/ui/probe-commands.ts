@@ -57,12 +57,13 @@ function settle(session: Session, { done, text }: Said, now: number): void {
 }
 
 function ask(session: Session, purpose: Session['state']['probe']['purpose'], text: string, of = ''): void {
-  session.state.probe = { purpose, text, of };
+  session.state.probe = { ...session.state.probe, purpose, text, of };
   session.state.mode = 'probe';
 }
 
 export const PROBE_ACTIONS: Readonly<Record<ProbeCommandId, Action>> = {
-  'probe-add': (session) => ask(session, 'add', ''),
+  // What was refused is there to be corrected, or agreed to.
+  'probe-add': (session) => ask(session, 'add', session.state.probe.refused),
   'probe-edit': onSelected((desk, { name }, session, now) => {
     const typed = desk.definition(name);
     if (typed === '') session.say(`${name} was not made here; a adds one of your own`, now);
@@ -108,7 +109,7 @@ export function probeKey(session: Session, key: Key, now: number): void {
   const { state, probes } = session;
   const { purpose, text, of } = state.probe;
   const type = (next: string) => {
-    state.probe = { purpose, text: next.slice(0, MOST_TEXT), of };
+    state.probe = { ...state.probe, text: next.slice(0, MOST_TEXT) };
   };
   if (key.name === 'escape') state.mode = 'panels';
   else if (key.name === 'enter') {
@@ -125,7 +126,10 @@ export function probeKey(session: Session, key: Key, now: number): void {
       void probes.takeRecipe(line).then((said) => settle(session, said, Date.now()));
     } else {
       session.say('trying it', now);
-      void probes.add(line, of === '' ? undefined : of).then((said) => settle(session, said, Date.now()));
+      void probes.add(line, of === '' ? undefined : of).then((said) => {
+        state.probe = { ...state.probe, refused: said.done ? '' : line };
+        settle(session, said, Date.now());
+      });
     }
   } else if (key.name === 'backspace') type([...text].slice(0, -1).join(''));
   else if (key.name === 'ctrl-u') type('');

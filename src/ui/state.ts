@@ -84,6 +84,8 @@ export interface UiState {
     readonly purpose: 'add' | 'edit' | 'count' | 'histogram' | 'use' | 'export';
     readonly text: string;
     readonly of: string;
+    /** The last definition that was not taken in. */
+    readonly refused: string;
   };
   /** The list of incidents, and the id of the one whose card is open. */
   readonly incidents: PanelView;
@@ -113,7 +115,7 @@ export function initialState(monitors: readonly Monitor[], tab: number, interval
     picker: { text: '', index: 0 },
     moment: { text: '', problem: '', from: 'panels' },
     command: { text: '', history: [], at: 0 },
-    probe: { purpose: 'add', text: '', of: '' },
+    probe: { purpose: 'add', text: '', of: '', refused: '' },
     incidents: newView(NO_QUERY),
     incident: 0,
     menu: 0,

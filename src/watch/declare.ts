@@ -197,6 +197,7 @@ function histOf(
       signed: field.signed,
       size: field.size,
       bounds: powerBounds(4, 2 ** 20),
+      ...(format.derived === true ? { derived: true } : {}),
       ...(by === undefined ? {} : { by }),
       ...(split.kernel === undefined ? {} : { filter: split.kernel }),
       ...(split.perEvent === undefined ? {} : { where: split.perEvent }),

@@ -40,9 +40,21 @@ export function eventFormat(event: string, tracefs = tracefsHere()): EventFormat
       `tracefs cannot be read, so ${event} is not known; run ktop as root, and mount tracefs on ${PLACES[0]}`,
     );
   try {
-    return parseEventFormat(event, readFileSync(`${tracefs}/events/${system}/${name}/format`, 'utf8'));
+    const format = parseEventFormat(
+      event,
+      readFileSync(`${tracefs}/events/${system}/${name}/format`, 'utf8'),
+    );
+    return isDerived(tracefs, system, name) ? { ...format, derived: true } : format;
   } catch {
     throw new NoEvent('host', `this kernel has no event ${event}${nearestEvent(tracefs, system, name)}`);
+  }
+}
+
+function isDerived(tracefs: string, system: string, name: string): boolean {
+  try {
+    return `\n${readFileSync(`${tracefs}/dynamic_events`, 'utf8')}`.includes(`\ne:${system}/${name} `);
+  } catch {
+    return false;
   }
 }
 

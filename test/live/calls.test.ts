@@ -60,6 +60,13 @@ describe('calls of a command', () => {
   });
 });
 
+if (!traced)
+  test('names that no event has are said', { timeout: 30_000 }, async () => {
+    const run = await runKtop(['calls', 'nosuch_*', '--json', '-n', '1', '-i', '200']);
+    expect(run.code).toBe(0);
+    expect(pictures(run.stdout)[0]?.notes).toContain('no event of this kernel is called nosuch:nosuch_*');
+  });
+
 // Where functions can be traced the lab's tests are right; the events are those of one file system.
 if (!traced && statfsSync(tmpdir()).type === EXT4)
   test('calls where the kernel lets no functions be traced: ext4_*: system calls in which events of ext4 happened, and a note', {

@@ -1,6 +1,6 @@
 /** The doctor against a shell that does the same things to this kernel, and what it leaves behind: nothing. */
 import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ended, ktop } from '../e2e/run-cli.ts';
 import { command } from '../helpers/command.ts';
 
@@ -25,11 +25,13 @@ function inInstance(script: string): string {
   return said;
 }
 
-const leavings = () => ({
-  probes: ['dynamic_events', 'uprobe_events', 'kprobe_events', 'synthetic_events'].map(contentOf),
-  instances: readdirSync(`${TRACEFS}/instances`),
-  tracer: contentOf('current_tracer'),
-});
+const FOREIGN = `foreign_${process.pid}`;
+/** Of the doctor's own, and of others'. */
+const leavings = (mark: string) =>
+  ['dynamic_events', 'uprobe_events', 'kprobe_events', 'synthetic_events']
+    .flatMap((file) => contentOf(file).split('\n'))
+    .concat(readdirSync(`${TRACEFS}/instances`))
+    .filter((line) => line.includes(mark));
 
 function contentOf(file: string): string {
   try {
@@ -42,13 +44,17 @@ function contentOf(file: string): string {
 describe('ktop doctor', () => {
   let ended: Ended;
   let rows: readonly Row[];
-  const before = leavings();
+  let tracer = '';
   const stateOf = (name: string) => rows.find((row) => row.name === name)?.state;
 
   beforeAll(async () => {
+    tracer = contentOf('current_tracer');
+    tried(`echo 'p:${FOREIGN}/theirs /usr/bin/bash:0x1000' >>uprobe_events; mkdir instances/${FOREIGN}`);
     ended = await ktop(['doctor', '--json']);
     rows = (JSON.parse(ended.stdout) as { capabilities: Row[] }).capabilities;
   }, 60_000);
+
+  afterAll(() => tried(`echo '-:${FOREIGN}/theirs' >>uprobe_events; rmdir instances/${FOREIGN}`));
 
   test('says of every row whether, and where not, why and what to do', () => {
     expect(ended).toMatchObject({ code: 0, stderr: '' });
@@ -112,7 +118,9 @@ describe('ktop doctor', () => {
   });
 
   test('nothing is left, and what was there is as it was', () => {
-    expect(leavings()).toEqual(before);
+    expect(leavings('_doctor')).toEqual([]);
+    expect(leavings(FOREIGN).length).toBeGreaterThanOrEqual(2);
+    expect(contentOf('current_tracer')).toBe(tracer);
   });
 
   test('as text a row each; wrong words are refused', async () => {

@@ -362,6 +362,27 @@ describe('the tab', () => {
   });
 });
 
+test('what the tab refuses is there to be corrected', async () => {
+  const path = workload('probed');
+  const tab = spawn(paths.node(), [paths.ktop, 'probe', '-i', '300'], { cols: 150, rows: 40 });
+  try {
+    await tab.waitFor(/a add/, 20_000);
+    tab.send('a');
+    await tab.waitFor(/new probe/);
+    tab.send(`${path}:probed_cal\r`);
+    await tab.waitFor(/has no function probed_cal/, 20_000);
+    tab.send('a');
+    await tab.waitFor(/new probe: .*:probed_cal /);
+    tab.send('l\r');
+    await tab.waitFor(/probed_call +uprobe .* armed +manual/, 20_000);
+    tab.send('a');
+    await tab.waitFor(/new probe: +FUNC/);
+    tab.send('\x1bq');
+  } finally {
+    await end(tab);
+  }
+});
+
 describe('what cannot be', () => {
   const refused = async (args: readonly string[]): Promise<Ended> => {
     const end = await ktop(['probe', 'watch', ...args, '--plain', '-n', '1']);
@@ -403,6 +424,25 @@ describe('what cannot be', () => {
     expect(end.stderr.trim().split('\n').length).toBe(1);
   });
 });
+
+if (withoutEventProbes())
+  test('a kernel without event probes says so, not that the definition is wrong', async () => {
+    const { code, stderr } = await ktop([
+      'probe',
+      'watch',
+      'e:x sched.sched_switch next=$next_pid',
+      '--plain',
+    ]);
+    expect(code).toBe(3);
+    expect(stderr).toContain('this kernel takes no eprobes');
+  });
+
+/** As a shell finds out. */
+function withoutEventProbes(): boolean {
+  const line = 'e:probe_test/x sched.sched_switch next=$next_pid:s32';
+  const script = `echo '${line}' >>${TRACEFS}/dynamic_events && echo -:probe_test/x >>${TRACEFS}/dynamic_events`;
+  return command('bash', ['-c', `{ ${script}; } 2>&1 || true`]).includes('Invalid argument');
+}
 
 /** Whatever state it is in. */
 async function end(tab: Pty): Promise<void> {

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { number, type Picture, type Row, sum, watch } from '../helpers/ktop.ts';
+import { traceInstance } from '../helpers/trace-instance.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'ktop-watch-'));
 const program = join(work, 'w-watch');
@@ -95,6 +96,38 @@ describe('latencies', () => {
         expect(number(row, 'max_us')).toBeGreaterThanOrEqual(number(row, 'avg_us'));
         expect(number(row, 'avg_us')).toBeGreaterThan(0);
       }
+  }, 60_000);
+});
+
+describe('block requests', () => {
+  const COUNT = 200;
+  test('each from its first issue to its completion, as the trace has them', async () => {
+    const file = join(work, 'blocks');
+    const writer = join(work, 'w-block');
+    copyFileSync('/bin/dd', writer);
+    const witness = traceInstance([
+      { event: 'block:block_rq_issue', filter: 'comm == "w-block"' },
+      { event: 'block:block_rq_complete' },
+    ]);
+    const args = ['watch', 'block:block_rq_issue if comm=w-block', '--lat', '-i', '500'];
+    const { pictures } = await watch(args, async () => {
+      const script = `${writer} if=/dev/zero of=${file} bs=16k count=${COUNT} oflag=direct; ${writer} if=${file} of=/dev/null bs=16k iflag=direct`;
+      const child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
+      await new Promise<void>((resolve) => child.on('close', () => resolve()));
+    });
+    const open = new Set<string>();
+    let completed = 0;
+    for (const { event, text } of witness.stop()) {
+      // "254,0 W 16384 () 8176 + 32 be,0,4 [w-block]", "254,0 W () 8176 + 32 be,0,4 [0]"
+      const [, device = '', sector = ''] = /^(\d+,\d+) .*\(.*\) (\d+) \+ \d+/.exec(text) ?? [];
+      const key = `${device} ${sector}`;
+      if (event === 'block_rq_issue') open.add(key);
+      else if (open.delete(key)) completed += 1;
+    }
+    // The file may lie where nothing is a block device: then there is nothing to compare.
+    expect(completed === 0 || completed >= COUNT).toBe(true);
+    expect(sum(pictures, 'count')).toBe(completed);
+    for (const picture of pictures) expect(picture).toMatchObject({ backend: 'tracefs', lost: 0, unseen: 0 });
   }, 60_000);
 });
 

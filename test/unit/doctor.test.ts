@@ -128,10 +128,27 @@ test('perf that loses events of idling CPUs is degraded; where it is refused, re
   expect(of({ loses_idle: true })).toMatchObject({ sampling: 'degraded', perf: 'yes' });
   expect(of({ tracepoints: false, clock: false, hardware: false, why: 'EACCES' })).toMatchObject({
     perf: 'restricted',
-    sampling: 'no',
+    sampling: 'restricted',
     'cpu-clock': 'restricted',
-    'hardware-counters': 'no',
+    'hardware-counters': 'restricted',
   });
+});
+
+test('without tracefs nothing is said of what is tried there', () => {
+  const { host, written } = world();
+  const closed = {
+    ...host,
+    tracefs: '',
+    addon: { ...host.addon, probe: () => ({ ...PROBED, root: false }) },
+  };
+  const findings = examine(closed);
+  for (const { name, state, why, remedy } of findings) {
+    if (!CHECKS.some((check) => check.name === name && (check.in_tracefs || name === 'tracefs'))) continue;
+    expect([name, state], why).toEqual([name, 'restricted']);
+    expect(why).not.toContain('CONFIG_');
+    expect(remedy).toBe('run ktop as root');
+  }
+  expect(written).toEqual([]);
 });
 
 test('a check that fails is a no with the reason, and the others go on', () => {

@@ -135,6 +135,16 @@ describe('lines', () => {
 });
 
 describe('ktop strace -- COMMAND', () => {
+  test.each([
+    [{}, false],
+    [{ pids: [7] }, false],
+    [{ summary: true }, true],
+    [{ pids: [7], launched: true }, true],
+  ])('with %j the summary is kept: %s', (options, keep) => {
+    const { operators } = strace.plan({ interval_ms: 1000, ...options });
+    expect(operators.find(({ name }) => name === 'summary')?.keep).toBe(keep);
+  });
+
   const parse = (...argv: string[]) => parseCommand(argv, monitors, false);
   test('everything behind -- is the command', () => {
     expect(parse('strace', '-c', '--', 'ls', '-la', '--json', '--')).toMatchObject({

@@ -1,5 +1,6 @@
 /** From a row to the other tabs that know of it, and back. */
 import { beforeAll, expect, test } from 'vitest';
+import { monitors } from '../../src/monitors/index.ts';
 import type { Monitor } from '../../src/monitors/monitor.ts';
 import { type Snapshot, type Table, textColumn } from '../../src/sources/snapshot.ts';
 import type { InkHost } from '../../src/ui/chrome/ink-host.tsx';
@@ -150,6 +151,24 @@ test('a list of events is a place to go too, and a name leads where no number do
   expect(text(on)).toContain('one of it');
   expect(text(on)).not.toContain('one of others');
   expect(text(on)).toContain('tasks > events pid=7; Backspace returns');
+});
+
+test('a process leads to its files, sockets, system calls and stacks first', () => {
+  const [panel] = monitors.find(({ name }) => name === 'syscalls')?.panels ?? [];
+  if (panel?.kind !== 'table') throw new Error('syscalls begins with no table');
+  const columns = { pid: Float64Array.of(812), comm: textColumn(['nginx']), call: textColumn(['read']) };
+  const tables = { [panel.table]: { length: 1, key: ['pid', 'call'], columns } };
+  const on = new Stage(ink, 'syscalls', monitors).feed({ ...snapshot('syscalls', 'pid', {}, 0), tables });
+  on.keys('jo');
+  const lines = on.frame(80, 24);
+  const targets = lines.flatMap((line) => /^[> ] (\S.*?) {2}pid=812/.exec(line)?.[1] ?? []);
+  expect(targets.slice(0, 5)).toEqual(['Files', 'Conns', 'Off CPU', 'Profile', 'Strace']);
+  // There are more of them than lines, and it says so.
+  expect(lines.join('\n')).toMatch(/Follow to {2}1–14 of \d+/);
+  on.keys('j\r');
+  expect(on.session.monitor.name).toBe('conns');
+  expect(on.session.view.panels[0]?.query.filter).toBe('pid=812');
+  expect(on.frame(80, 24).join('\n')).toContain('> Conns pid=812; Backspace returns');
 });
 
 test('a longer text is carried whole', () => {

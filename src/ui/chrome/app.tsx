@@ -95,10 +95,11 @@ function Menu({ view, menu }: { readonly view: ChromeView; readonly menu: NonNul
   const width = Math.max(menu.title.length, 14, ...menu.items.map((item) => item.length)) + 4;
   const most = Math.max(1, view.rows - 10);
   const first = Math.max(0, Math.min(menu.index - (most >> 1), menu.items.length - most));
+  const part = menu.items.length > most ? `  ${first + 1}–${first + most} of ${menu.items.length}` : '';
   return (
     <Box flexShrink={0} flexDirection="column" width={width} marginRight={1}>
-      <Text bold color="cyan">
-        {` ${menu.title}`}
+      <Text bold color="cyan" wrap="truncate">
+        {` ${menu.title}${view.ascii ? part.replace('–', '-') : part}`}
       </Text>
       {menu.items.slice(first, first + most).map((item, offset) => {
         const chosen = first + offset === menu.index;

@@ -23,6 +23,8 @@ export interface Check {
   readonly affects: readonly string[];
   /** What to do where it is not there; `''`: nothing can be done. */
   readonly remedy: string;
+  /** Tried there: not where it is not mounted, or closed to us. */
+  readonly in_tracefs?: boolean;
   /** May throw: that is a `no` with the reason. */
   readonly run: (host: Host) => Verdict;
 }

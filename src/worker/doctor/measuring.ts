@@ -13,7 +13,7 @@ function perf({ addon }: Host): Verdict {
 /** A CPU's own events, of which none may vanish. */
 function sampling({ addon }: Host): Verdict {
   const { tracepoints, loses_idle, why } = addon.probe(true);
-  if (!tracepoints) return no(why === '' ? 'perf delivers no events' : why);
+  if (!tracepoints) return restricted(`not known: ${why}`, 'run ktop as root');
   return loses_idle
     ? degraded('events of idling CPUs are counted and not delivered (or a CPU was never idle meanwhile)')
     : yes();
@@ -31,10 +31,12 @@ function lockdown({ files }: Host): Verdict {
   if (level === 'none') return yes();
   if (level !== undefined) return restricted(`the kernel is locked down: ${level}`);
   // Without securityfs, the kernel has said so when it started.
-  const line = files.kernelLog().find((each) => each.includes('Kernel is locked down'));
-  return line === undefined
-    ? yes('securityfs is not mounted; the kernel log tells of no lockdown')
-    : restricted(line);
+  const log = files.kernelLog();
+  const line = log.find((each) => each.includes('Kernel is locked down'));
+  if (line !== undefined) return restricted(line);
+  if (log.length === 0)
+    return restricted('not known: neither securityfs nor the kernel log can be read', 'run ktop as root');
+  return yes('securityfs is not mounted; the kernel log tells of no lockdown');
 }
 
 function processIo({ files }: Host): Verdict {
@@ -123,10 +125,13 @@ export const MEASURING: readonly Check[] = [
     name: 'hardware-counters',
     affects: ['profile', 'cpu-util', 'percpu-stat', 'split-lock'],
     remedy: 'the CPU clock is taken instead; in a virtual machine its host must give it a PMU',
-    run: ({ addon }) =>
-      addon.probe(true).hardware
-        ? yes()
-        : no('cycles cannot be counted: no PMU here, as in most virtual machines'),
+    run: ({ addon }) => {
+      const { hardware, clock, why } = addon.probe(true);
+      if (hardware) return yes();
+      return clock
+        ? no('cycles cannot be counted: no PMU here, as in most virtual machines')
+        : restricted(`not known: ${why}`, 'run ktop as root');
+    },
   },
   {
     name: 'loss-counts',
@@ -160,13 +165,13 @@ export const MEASURING: readonly Check[] = [
   },
   {
     name: 'debuginfo',
-    affects: ['probe'],
+    affects: ['probe', 'recipe'],
     remedy: 'install the debug package of this kernel, where lines and local variables are wanted',
     run: debugInfo,
   },
   {
     name: 'perf-tool',
-    affects: ['probe'],
+    affects: ['probe', 'recipe'],
     remedy: 'install linux-perf, where lines and local variables are wanted; on no other account',
     run: perfTool,
   },

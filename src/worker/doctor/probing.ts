@@ -27,7 +27,6 @@ function probing(
   { missing, refuses }: { readonly missing: string; readonly refuses: string },
 ): (host: Host) => Verdict {
   return (host) => {
-    if (host.tracefs === '') return no('tracefs is not there, or closed to us');
     if (!host.files.has(`${host.tracefs}/${file}`)) return no(missing);
     const error = made(host, file, letter, definition(host));
     if (error === '') return yes();
@@ -43,16 +42,14 @@ function namedArguments(host: Host): Verdict {
     const error = made(host, 'kprobe_events', 'p', `${aFunction(host)} $arg*`);
     if (error === '') return yes();
   }
-  return no(
-    'this kernel resolves no names of arguments (before 6.4)',
-    'none is needed: ktop resolves them itself, where types are',
-  );
+  return no('the kernel itself resolves no names of arguments (no <argname> in its README)');
 }
 
 export const PROBING: readonly Check[] = [
   {
     name: 'kprobe',
-    affects: ['probe', 'watch', 'hist', 'kmemleak'],
+    in_tracefs: true,
+    affects: ['probe', 'recipe', 'watch', 'hist', 'kmemleak'],
     remedy: 'probe programs (uprobe), or watch the events there are (ktop trace, ktop watch)',
     run: probing('kprobe_events', 'p', aFunction, {
       missing: 'no kprobe_events: this kernel was built without CONFIG_KPROBE_EVENTS',
@@ -61,7 +58,8 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'kretprobe',
-    affects: ['probe', 'watch'],
+    in_tracefs: true,
+    affects: ['probe', 'recipe', 'watch'],
     remedy: 'time system calls instead (ktop syscalls), or the functions of programs',
     run: probing('kprobe_events', 'r', aFunction, {
       missing: 'no kprobe_events: this kernel was built without CONFIG_KPROBE_EVENTS',
@@ -70,6 +68,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'uprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch', 'hist'],
     remedy: 'use a kernel with CONFIG_UPROBE_EVENTS',
     run: probing('uprobe_events', 'p', () => '/proc/self/exe:0x1000', {
@@ -79,6 +78,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'eprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch'],
     remedy: 'filter on the event itself: texts behind pointers with .ustring (ktop watch does)',
     run: probing('dynamic_events', 'e', () => 'sched.sched_switch next=$next_pid:s32', {
@@ -88,6 +88,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'fprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch'],
     remedy: 'kprobe and kretprobe do the same where they are, a little slower',
     run: probing('dynamic_events', 'f', aFunction, {
@@ -97,6 +98,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'tprobe',
+    in_tracefs: true,
     affects: ['probe', 'watch'],
     remedy: 'watch the event that belongs to the tracepoint',
     run: probing('dynamic_events', 't', () => 'sched_switch', {
@@ -106,7 +108,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'types',
-    affects: ['probe', 'watch', 'vmcore'],
+    affects: ['probe', 'recipe', 'watch', 'vmcore'],
     remedy:
       'write registers instead of names (%di is the first argument), or use a kernel with CONFIG_DEBUG_INFO_BTF',
     run: ({ files }) => {
@@ -117,6 +119,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'named-arguments',
+    in_tracefs: true,
     affects: ['probe'],
     remedy:
       'none is needed at the entry: ktop resolves them itself, where types are; at the return they are gone',
@@ -124,7 +127,7 @@ export const PROBING: readonly Check[] = [
   },
   {
     name: 'kernel-symbols',
-    affects: ['probe', 'calls', 'profile', 'offcpu', 'drops', 'kmemleak', 'irq-off', 'watchdog'],
+    affects: ['probe', 'recipe', 'calls', 'profile', 'offcpu', 'drops', 'kmemleak', 'irq-off', 'watchdog'],
     remedy: 'run ktop as root; if it is, sysctl kernel.kptr_restrict=1',
     run: ({ files }) => {
       const first = (files.read('/proc/kallsyms') ?? '').slice(0, 16);

@@ -6,7 +6,6 @@ const FUNCTION = 'vfs_read\n';
 
 /** For the time of `use`; tracing is off in it. */
 function inInstance(host: Host, use: (path: string) => Verdict): Verdict {
-  if (host.tracefs === '') return no('tracefs is not there, or closed to us');
   const path = `${host.tracefs}/instances/ktop_${process.pid}_doctor`;
   const error = host.files.make(path);
   if (error !== '') return refused('no trace instance can be made', error, 'run ktop as root');
@@ -79,7 +78,7 @@ function histTrigger(host: Host): Verdict {
 
 function syntheticEvents({ files, tracefs }: Host): Verdict {
   const file = `${tracefs}/synthetic_events`;
-  if (tracefs === '' || !files.has(file)) return no('no synthetic_events: built without CONFIG_SYNTH_EVENTS');
+  if (!files.has(file)) return no('no synthetic_events: built without CONFIG_SYNTH_EVENTS');
   const name = `ktop_${process.pid}_doctor`;
   const error = files.write(file, `${name} int pid`, true);
   if (error !== '') return refused('a synthetic event is refused', error);
@@ -120,54 +119,63 @@ export const TRACING: readonly Check[] = [
   },
   {
     name: 'instance',
+    in_tracefs: true,
     affects: ['calls', 'strace', 'syscalls', 'slowfiles', 'files', 'conns', 'offcpu', 'task-state'],
     remedy: 'run ktop as root; without it events come through perf',
     run: (host) => inInstance(host, () => yes()),
   },
   {
     name: 'function-tracer',
+    in_tracefs: true,
     affects: ['calls'],
     remedy: 'ktop calls shows system calls and the events within them instead',
     run: functionTracer,
   },
   {
     name: 'function-graph',
+    in_tracefs: true,
     affects: ['calls'],
     remedy: 'ktop calls shows system calls and the events within them instead',
     run: functionGraph,
   },
   {
     name: 'graph-instance',
+    in_tracefs: true,
     affects: ['calls'],
     remedy: 'the global tracer is borrowed and put back, where nobody else uses it',
     run: graphOfOurOwn,
   },
   {
     name: 'user-text-filter',
+    in_tracefs: true,
     affects: ['watch', 'trace', 'hist'],
     remedy: 'none is needed: ktop decides on texts itself, at the price of every event',
     run: userTexts,
   },
   {
     name: 'event-pid',
+    in_tracefs: true,
     affects: [],
     remedy: 'ktop filters by common_pid instead',
     run: eventPid,
   },
   {
     name: 'hist-trigger',
+    in_tracefs: true,
     affects: [],
     remedy: 'none is needed: ktop hist counts with perf counters and filters',
     run: histTrigger,
   },
   {
     name: 'synthetic-event',
+    in_tracefs: true,
     affects: [],
     remedy: 'none is needed: ktop pairs events itself (ktop mpdelay, ktop watch --lat)',
     run: syntheticEvents,
   },
   {
     name: 'function-profiler',
+    in_tracefs: true,
     affects: [],
     remedy: 'funccount of perf-tools needs it; ktop calls counts without',
     run: ({ files, tracefs }) =>
@@ -177,6 +185,7 @@ export const TRACING: readonly Check[] = [
   },
   {
     name: 'syscall-events',
+    in_tracefs: true,
     affects: ['syscalls', 'strace', 'slowfiles', 'files', 'hist', 'watch', 'calls'],
     remedy: 'use a kernel with CONFIG_FTRACE_SYSCALLS',
     run: ({ files, tracefs }) => {
@@ -190,6 +199,7 @@ export const TRACING: readonly Check[] = [
   },
   {
     name: 'io-uring-events',
+    in_tracefs: true,
     affects: ['syscalls', 'strace', 'slowfiles', 'files'],
     remedy: 'what goes through io_uring is in no system call: watch the programs that use it with ktop trace',
     run: ({ files, tracefs }) =>
