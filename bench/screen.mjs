@@ -7,7 +7,7 @@ import { contenders, FRAME, PICTURE, start, withHome } from './terminal-program.
 
 const RATES = [1, 4];
 /** Until loading and compiling are over. */
-const SETTLED_MS = 5000;
+const SETTLED_MS = 8000;
 
 async function rest(contender, seconds) {
   const program = start(contender);
@@ -112,6 +112,6 @@ async function firstPicture(home, times) {
 
 export const screen = ({ quick }) =>
   withHome(async (home) => ({
-    rest: await atRest(home, quick ? { rounds: 1, seconds: 3 } : { rounds: 3, seconds: 10 }),
+    rest: await atRest(home, quick ? { rounds: 1, seconds: 3 } : { rounds: 3, seconds: 8 }),
     first: await firstPicture(home, quick ? 2 : 7),
   }));

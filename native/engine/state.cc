@@ -215,8 +215,8 @@ void State::left(uint32_t tid, char letter, uint32_t next, const Record& record,
 void State::woken(uint32_t tid, uint32_t cpu, const Record& record, Engine& engine) {
   // More tasks than there can be: a file may say anything.
   if (nodes_.size() >= kMostTasks) nodes_.clear();
-  const auto [at, fresh] = nodes_.try_emplace(tid);
-  Node& node = at->second;
+  const auto [at, fresh] = nodes_.emplace(tid);
+  Node& node = *at;
   if (!fresh) {
     if (node.state == 'R') return;  // runnable already: the older time counts
     if (node.state != kOnCpu) finish(tid, node, record, engine);
@@ -325,8 +325,7 @@ void State::write_states(SnapshotData& out) {
 
 void State::on_lost(const LostWindow& window, Engine&) {
   // A stay that spans the window may have ended inside it: forget it rather than make one up.
-  for (auto it = nodes_.begin(); it != nodes_.end();)
-    it = it->second.since < window.to ? nodes_.erase(it) : std::next(it);
+  nodes_.erase_if([&](const Node& node) { return node.since < window.to; });
   lost_windows_++;
   OnCpu& on = on_cpu(window.cpu);
   on.blind_until = std::max(on.blind_until, window.to);

@@ -2,13 +2,13 @@
 #pragma once
 #include <array>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/key_map.h"
 #include "engine/operator.h"
 #include "engine/stats.h"
 #include "engine/stay_tables.h"
+#include "engine/task_map.h"
 
 namespace ktop {
 
@@ -121,7 +121,7 @@ class State final : public Operator {
   StayTables tables_;
   Nanos first_ = 0, window_ = 0, latest_ = 0;
   StateLetters letters_;
-  std::unordered_map<uint32_t, Node> nodes_;
+  TaskMap<Node> nodes_;
   KeyMap stays_{2};  // (tid, state) → row of stats_
   std::vector<Latency> stats_;
   // The task waits for a CPU that went idle before: on such a host it is running, only the switch was not recorded.

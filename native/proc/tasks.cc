@@ -99,6 +99,7 @@ void Tasks::on_task(const TaskRecord& record) {
       hot_[record.tid % hot_.size()] = {};
       if (task.pid == 0) task.pid = record.pid;
       task.gone = record.time ? record.time : 1;
+      ended_.push_back({task.gone, record.tid});
       break;
     }
     case TaskRecord::kComm: {
@@ -168,9 +169,13 @@ const Task& Tasks::verify(uint32_t tid) {
 }
 
 void Tasks::forget(Nanos before) {
+  if (ended_.empty() || ended_.front().time >= before) return;
   hot_.fill({});
-  for (auto it = tasks_.begin(); it != tasks_.end();)
-    it = it->second.gone != 0 && it->second.gone < before ? tasks_.erase(it) : std::next(it);
+  for (; !ended_.empty() && ended_.front().time < before; ended_.pop_front()) {
+    const auto it = tasks_.find(ended_.front().tid);
+    // Its number may have been given to another since.
+    if (it != tasks_.end() && it->second.gone == ended_.front().time) tasks_.erase(it);
+  }
 }
 
 }  // namespace ktop

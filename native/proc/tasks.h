@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 #include <unordered_map>
@@ -77,6 +78,12 @@ class Tasks {
   const bool here_;
   std::unordered_map<uint32_t, Task> tasks_;
   std::array<Hot, 1024> hot_;
+  // Those that have exited, in that order: to forget them no other task is looked at.
+  struct Ended {
+    Nanos time;
+    uint32_t tid;
+  };
+  std::deque<Ended> ended_;
   bool follow_some_ = false;
   std::vector<int64_t> following_;
 };

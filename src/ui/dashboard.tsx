@@ -38,6 +38,8 @@ export interface DashboardOptions {
 
 /** The clock: ages, messages that expire, facts that are not worth a paint of their own. */
 const TICK_MS = 1000;
+/** A frame takes a moment on any link, longer on a busy host: that says nothing of the link. */
+const ON_ITS_WAY_MS = 50;
 
 /**
  * Runs until the user or the system ends it. Resolves to the exit status, after the terminal has been given
@@ -105,7 +107,8 @@ class Dashboard {
       this.#session.accept(message, Date.now());
       if (message.type === 'load') return;
       const now = performance.now();
-      this.#pacer.tick(now, this.#terminal.writer.busy, this.#session.state.interval_ms);
+      const busy = this.#terminal.writer.busy && now - this.#painted > ON_ITS_WAY_MS;
+      this.#pacer.tick(now, busy, this.#session.state.interval_ms);
       // On a slow link the clock paints what is skipped here.
       if (now - this.#painted >= this.#pacer.spacing_ms) this.#want();
     });

@@ -10,7 +10,11 @@ import type { FromReader, ReaderData, ToReader } from './protocol.ts';
 import { Reader } from './reader.ts';
 import { Ticker } from './ticker.ts';
 
-const LOAD_MS = 1000;
+/** The load goes along with snapshots, at most this often: nobody is woken for its sake. */
+const LOAD_MS = 900;
+/** Where there are no snapshots to go along with: how often is looked, and what is too long without. */
+const LOAD_ALONE_MS = 2000;
+const LOAD_LATE_MS = 1500;
 
 /** Serves the parent thread until it says `close`. To be called once, in a worker thread started with `ReaderData`. */
 export function serve(shipped: readonly Monitor[]): void {
@@ -18,16 +22,25 @@ export function serve(shipped: readonly Monitor[]): void {
   if (port === null) throw new Error('not a worker thread');
   const { addon, settings, life } = workerData as ReaderData;
   const monitors = withCustom(shipped, settings.custom ?? []);
-  const post = (message: FromReader, transfer: readonly ArrayBuffer[] = []) =>
+  const measure = loadMeter();
+  let measured = 0;
+  const sendLoad = () => {
+    measured = performance.now();
+    port.postMessage({ type: 'load', load: measure() } satisfies FromReader);
+  };
+  const post = (message: FromReader, transfer: readonly ArrayBuffer[] = []) => {
+    const due = settings.load && message.type === 'snapshot' && performance.now() - measured >= LOAD_MS;
+    if (due) sendLoad();
     port.postMessage(message, transfer);
+  };
   const load = () => loadAddon(addon);
   const reader =
     settings.input === undefined
       ? new Reader(load, monitors, settings, post)
       : new FileReader(load, monitors, settings.input, post);
-  const measure = loadMeter();
-  const sendLoad = () => post({ type: 'load', load: measure() });
-  const ticker = new Ticker(LOAD_MS, sendLoad);
+  const ticker = new Ticker(LOAD_ALONE_MS, () => {
+    if (performance.now() - measured >= LOAD_LATE_MS) sendLoad();
+  });
   if (settings.load) {
     sendLoad();
     ticker.start();
