@@ -202,7 +202,7 @@ function placesOf(found: readonly VariablesAt[]): StoredPlace[] {
       .map((one) => ({ name: one.name, type: sanitise(one.type).slice(0, 200) }));
     all.set(of, {
       line: line === undefined ? null : Number(line),
-      places: [...(before?.places ?? []), sanitise(place).slice(0, 300)],
+      places: [...new Set([...(before?.places ?? []), sanitise(place).slice(0, 300)])],
       variables: [...(before?.variables ?? []), ...fresh],
     });
   }
