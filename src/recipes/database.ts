@@ -71,6 +71,8 @@ export async function storeFunctions(wanted: StoreWanted, context: StoreContext)
   const { owner, glob } = apart(wanted.glob);
   const subjects = new Subjects(wanted);
   const subject = await subjects.all(owner);
+  const other = subjects.sourceNote(subject);
+  if (other !== '') context.say(other);
   const all = namesIn(subject, glob);
   if (all.length > wanted.most)
     throw new NoProbe(
