@@ -10,7 +10,7 @@ import { removeKept, tryProbe } from '../probes/tracefs.ts';
 import { isLoaded } from '../recipes/build-ids.ts';
 import { recipeOfProbes } from '../recipes/export.ts';
 import { readRecipe } from '../recipes/read.ts';
-import { BadRecipe } from '../recipes/recipe.ts';
+import { BadRecipe, type RecipeProbe } from '../recipes/recipe.ts';
 import { choicesOf, fitRecipe, viewsOf } from '../recipes/use.ts';
 import { writeRecipe } from '../recipes/write.ts';
 import type { ProbeDesk, Said } from '../ui/probe-desk.ts';
@@ -31,6 +31,8 @@ export class Desk implements ProbeDesk {
   /** Typed, and found to be expensive: typed again it is taken. */
   #warned = '';
   /** Of recipes whose modules are not loaded: tries again. */
+  /** What probes were in the recipes that they came from. */
+  readonly #made = new Map<string, RecipeProbe>();
   readonly #later: (() => Said | undefined)[] = [];
 
   /** `from`: what the command line has asked for; `later`: what it still waits for. */
@@ -105,6 +107,8 @@ export class Desk implements ProbeDesk {
         const name = unique(choice.name, list);
         names.push(name);
         this.#typed.set(name, typedAs({ ...choice, name }));
+        const made = recipe.probes.find(({ id }) => id === choice.name);
+        if (made !== undefined) this.#made.set(name, made);
         list = [...list, { ...choice, name }];
       }
       this.#choices = { ...viewsOf(fits), ...this.#choices, list };
@@ -132,6 +136,7 @@ export class Desk implements ProbeDesk {
         { ...this.#choices, list: asTyped },
         this.#kernel,
         `ktop ${VERSION}`,
+        (one) => this.#made.get(one),
       );
       writeRecipe(fromHome(path), recipe);
       const count = `${recipe.probes.length} probe${recipe.probes.length === 1 ? '' : 's'}`;

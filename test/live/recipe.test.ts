@@ -314,6 +314,10 @@ describe('a program with debug information', () => {
         tab.send(`\x15${fileOf('exported')}\r`);
         await tab.waitFor(/exported\.ktprobe has \d probe/);
         const [before, exported] = [recipeOf('program'), recipeOf('exported')];
+        // What debug information said of it has not been lost on the way.
+        expect(exported.probes[0]?.query).toBe(
+          before.probes.find(({ id }) => id === exported.probes[0]?.id)?.query,
+        );
         expect(exported.binaries).toEqual(before.binaries);
         for (const probe of exported.probes) {
           const same = before.probes.find(({ id }) => id === probe.id);
