@@ -37,7 +37,7 @@ export class Desk implements ProbeDesk {
 
   /** `from`: what the command line has asked for; `later`: what it still waits for. */
   constructor(from: ProbeChoices | undefined, later?: Later) {
-    if (later !== undefined) this.#later.push(() => this.#settled(later()));
+    if (later !== undefined) this.#later.push(() => this.#settled(later));
     this.#choices = { list: [], ...from, only: false };
     for (const one of this.#choices.list) this.#typed.set(one.name, typedAs(one));
   }
@@ -152,25 +152,30 @@ export class Desk implements ProbeDesk {
       const said = ask();
       if (said === undefined) continue;
       this.#later.splice(index, 1);
-      return said;
+      return said.text === '' ? undefined : said;
     }
     return undefined;
   }
 
   /** What the command line waits for has come, or will not. */
-  #settled(next: ReturnType<Later>): Said | undefined {
+  #settled(later: Later): Said | undefined {
+    const next = later();
     if (next === undefined) return undefined;
     if (next.options === undefined) return not(next.text);
     const fresh = new Map((next.options.probes?.list ?? []).map((one) => [one.name, one]));
     this.#set(this.#choices.list.map((one) => (one.held === true ? (fresh.get(one.name) ?? one) : one)));
+    // There may be more than one module to wait for.
+    if (next.options.probes?.list.some(({ held }) => held === true))
+      this.#later.push(() => this.#settled(later));
     return done(next.text);
   }
 
   /** The same for a recipe that was taken in here. */
   #retried(path: string, names: readonly string[]): Said | undefined {
     const waiting = this.#choices.list.filter(({ name, held }) => names.includes(name) && held === true);
-    if (waiting.length > 0 && !waiting.some(({ waits = '' }) => waits.split(', ').some(isLoaded)))
-      return undefined;
+    // Deleted in the meantime.
+    if (waiting.length === 0) return not('');
+    if (!waiting.some(({ waits = '' }) => waits.split(', ').some(isLoaded))) return undefined;
     try {
       const fits = fitRecipe(readRecipe(fromHome(path)), new Kernel(), { only: [], pid: undefined });
       const fresh = choicesOf(fits, { filter: '', stack: this.#choices.list[0]?.stack === true });
@@ -181,6 +186,8 @@ export class Desk implements ProbeDesk {
           return one.held !== true || choice === undefined ? one : { ...choice, name: one.name };
         }),
       );
+      if (this.#choices.list.some(({ name, held }) => names.includes(name) && held === true))
+        this.#later.push(() => this.#retried(path, names));
       return done('the module is loaded, and of the right build: armed');
     } catch (error) {
       return refusal(error);

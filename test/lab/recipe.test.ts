@@ -54,8 +54,13 @@ say sizes
 start sizes recipe use /job/rocket.ktprobe --only cork --list -i 500
 node /job/sends.cjs
 finish
+say line
+echo hello >/tmp/first-name; echo hello >/tmp/second-name
+start line recipe use /job/rocket.ktprobe --only opened -i 500 -y
+for i in 1 2 3 4 5; do for file in first second; do dd if=/tmp/$file-name of=/dev/null 2>/dev/null; done; done
+finish
 say rocket
-start rocket recipe use /job/rocket.ktprobe -i 500
+start rocket recipe use /job/rocket.ktprobe --only cork,tcp_mark_push -i 500
 node /job/sends.cjs
 finish
 say weak
@@ -89,6 +94,19 @@ node /job/dist/ktop.mjs recipe show /job/rocket.ktprobe --json >/out/shown
 cat /sys/kernel/tracing/kprobe_events /sys/kernel/tracing/dynamic_events >/out/left
 `;
 
+/** The first line of a function at which these variables can be had: versions of the kernel number them otherwise. */
+function lineWith(vmlinux: string, symbol: string, variables: string): number {
+  for (let line = 5; line < 40; line += 1) {
+    try {
+      command('perf', ['probe', '-k', vmlinux, '-D', `${symbol}:${line} ${variables}`]);
+      return line;
+    } catch {
+      // The next, then.
+    }
+  }
+  throw new Error(`${symbol} has no line with ${variables}`);
+}
+
 describe('a recipe of the debug information of a kernel', () => {
   let vmlinux = '';
   let buildId = '';
@@ -106,7 +124,10 @@ describe('a recipe of the debug information of a kernel', () => {
       '--hist',
       'len',
       'cork=tcp_should_autocork size_goal skb->len sk->__sk_common.skc_num',
+      '--by',
+      'name',
       'tcp_mark_push',
+      `opened=do_sys_openat2:${lineWith(vmlinux, 'do_sys_openat2', 'fd tmp->name:string')} fd name=tmp->name:string if name ~ "/tmp/*-name"`,
     );
     recipe = JSON.parse(readFileSync(rocket, 'utf8')) as Recipe;
   }, 600_000);
@@ -249,6 +270,15 @@ describe('a recipe of the debug information of a kernel', () => {
       ]);
     });
 
+    test('a local variable at a line of the source: names of files that are opened, counted', () => {
+      const counts = last('line').counts as readonly Row[];
+      expect(Object.fromEntries(counts.map(({ value, count }) => [value, count]))).toEqual({
+        '/tmp/first-name': 5,
+        '/tmp/second-name': 5,
+      });
+      expect(last('line').rows.map(({ name, kind }) => `${name} ${kind}`)).toEqual(['opened kprobe']);
+    });
+
     test('where the build-id cannot be read the layout of the kernel tells, and it is said', () => {
       expect(fileOf(outcome, 'weak')).toContain('It fits here.');
       expect(fileOf(outcome, 'weak')).toContain('weak match');
@@ -320,7 +350,7 @@ describe('a recipe of the debug information of a kernel', () => {
       `ktop: recipe is for ${OLD.release} build ${ids[0]}, this is ${NEW.release} build ${ids[1]}; register and offset data would be wrong: re-make it with ktop recipe make on a matching reference machine`,
     );
     expect(fileOf(outcome, 'refused.code').trim()).toBe('3');
-    expect(shown.fits.map(({ state }) => state)).toEqual(['no', 'no']);
+    expect(shown.fits.map(({ state }) => state)).toEqual(['no', 'no', 'no']);
     expect(fileOf(outcome, 'left')).not.toContain('ktop_');
   }, 200_000);
 });
