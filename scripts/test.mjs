@@ -117,7 +117,7 @@ async function fuzz() {
 
 /** First what the guests share, so that each thing is made once. */
 async function labTests() {
-  const { code } = await execute(NODE, [join(ROOT, 'test/lab/prepare.ts')]);
+  const { code } = await execute(NODE, [join(ROOT, 'test/lab/prepare.ts'), 'vmlinux']);
   if (code !== 0) say('not all that guests need is there; their tests will fail');
   return vitest('lab', ['--maxWorkers=2']);
 }

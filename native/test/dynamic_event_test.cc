@@ -21,9 +21,13 @@ extern "C" __attribute__((noinline)) int ktop_test_probed(int x) {
   return x + 1;
 }
 
-// "path:0xoffset" of that function in this program's file.
-std::string place() {
-  const auto wanted = reinterpret_cast<uintptr_t>(&ktop_test_probed);
+extern "C" __attribute__((noinline)) int ktop_test_other(int x, int y) {
+  asm volatile("" ::: "memory");
+  return x + y;
+}
+
+// "path:0xoffset" of a function in this program's file.
+std::string place_of(uintptr_t wanted) {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
     std::istringstream words(line);
@@ -38,6 +42,9 @@ std::string place() {
   }
   return {};
 }
+
+std::string place() { return place_of(reinterpret_cast<uintptr_t>(&ktop_test_probed)); }
+std::string other_place() { return place_of(reinterpret_cast<uintptr_t>(&ktop_test_other)); }
 
 std::string uprobes() { return read_file(tracefs() + "/uprobe_events"); }
 
@@ -69,6 +76,28 @@ TEST(live_a_probe_is_an_event_as_long_as_it_lives) {
     CHECK(load_format(tracefs(), probe.system(), probe.name()).find("x") != nullptr);
   }
   CHECK(uprobes().find(line) == std::string::npos);
+}
+
+TEST(live_a_probe_in_several_places_is_one_event) {
+  std::string line;
+  {
+    const DynamicEvent probe(tracefs(), {"probed", "uprobe", place() + " x=%di:s32", {other_place() + " x=%si:s32"}});
+    line = probe.system() + "/" + probe.name();
+    const size_t first = uprobes().find("p:" + line + " ");
+    CHECK(first != std::string::npos);
+    CHECK(uprobes().find("p:" + line + " ", first + 1) != std::string::npos);
+  }
+  CHECK(uprobes().find(line) == std::string::npos);
+  // One that is refused takes the others with it.
+  const std::string before = uprobes();
+  bool refused = false;
+  try {
+    const DynamicEvent probe(tracefs(), {"probed", "uprobe", place() + " x=%di:s32", {other_place() + " y=%si:s32"}});
+  } catch (const Failure&) {
+    refused = true;
+  }
+  CHECK(refused);
+  CHECK(uprobes() == before);
 }
 
 TEST(live_what_the_kernel_refuses_is_told_in_its_words) {

@@ -10,7 +10,7 @@ import { removeKept, tryProbe } from '../probes/tracefs.ts';
 import { isLoaded } from '../recipes/build-ids.ts';
 import { recipeOfProbes } from '../recipes/export.ts';
 import { readRecipe } from '../recipes/read.ts';
-import { BadRecipe } from '../recipes/recipe.ts';
+import { BadRecipe, type RecipeProbe } from '../recipes/recipe.ts';
 import { choicesOf, fitRecipe, viewsOf } from '../recipes/use.ts';
 import { writeRecipe } from '../recipes/write.ts';
 import type { ProbeDesk, Said } from '../ui/probe-desk.ts';
@@ -31,11 +31,13 @@ export class Desk implements ProbeDesk {
   /** Typed, and found to be expensive: typed again it is taken. */
   #warned = '';
   /** Of recipes whose modules are not loaded: tries again. */
+  /** What probes were in the recipes that they came from. */
+  readonly #made = new Map<string, RecipeProbe>();
   readonly #later: (() => Said | undefined)[] = [];
 
   /** `from`: what the command line has asked for; `later`: what it still waits for. */
   constructor(from: ProbeChoices | undefined, later?: Later) {
-    if (later !== undefined) this.#later.push(() => this.#settled(later()));
+    if (later !== undefined) this.#later.push(() => this.#settled(later));
     this.#choices = { list: [], ...from, only: false };
     for (const one of this.#choices.list) this.#typed.set(one.name, typedAs(one));
   }
@@ -105,6 +107,8 @@ export class Desk implements ProbeDesk {
         const name = unique(choice.name, list);
         names.push(name);
         this.#typed.set(name, typedAs({ ...choice, name }));
+        const made = recipe.probes.find(({ id }) => id === choice.name);
+        if (made !== undefined) this.#made.set(name, made);
         list = [...list, { ...choice, name }];
       }
       this.#choices = { ...viewsOf(fits), ...this.#choices, list };
@@ -132,6 +136,7 @@ export class Desk implements ProbeDesk {
         { ...this.#choices, list: asTyped },
         this.#kernel,
         `ktop ${VERSION}`,
+        (one) => this.#made.get(one),
       );
       writeRecipe(fromHome(path), recipe);
       const count = `${recipe.probes.length} probe${recipe.probes.length === 1 ? '' : 's'}`;
@@ -147,25 +152,30 @@ export class Desk implements ProbeDesk {
       const said = ask();
       if (said === undefined) continue;
       this.#later.splice(index, 1);
-      return said;
+      return said.text === '' ? undefined : said;
     }
     return undefined;
   }
 
   /** What the command line waits for has come, or will not. */
-  #settled(next: ReturnType<Later>): Said | undefined {
+  #settled(later: Later): Said | undefined {
+    const next = later();
     if (next === undefined) return undefined;
     if (next.options === undefined) return not(next.text);
     const fresh = new Map((next.options.probes?.list ?? []).map((one) => [one.name, one]));
     this.#set(this.#choices.list.map((one) => (one.held === true ? (fresh.get(one.name) ?? one) : one)));
+    // There may be more than one module to wait for.
+    if (next.options.probes?.list.some(({ held }) => held === true))
+      this.#later.push(() => this.#settled(later));
     return done(next.text);
   }
 
   /** The same for a recipe that was taken in here. */
   #retried(path: string, names: readonly string[]): Said | undefined {
     const waiting = this.#choices.list.filter(({ name, held }) => names.includes(name) && held === true);
-    if (waiting.length > 0 && !waiting.some(({ waits = '' }) => waits.split(', ').some(isLoaded)))
-      return undefined;
+    // Deleted in the meantime.
+    if (waiting.length === 0) return not('');
+    if (!waiting.some(({ waits = '' }) => waits.split(', ').some(isLoaded))) return undefined;
     try {
       const fits = fitRecipe(readRecipe(fromHome(path)), new Kernel(), { only: [], pid: undefined });
       const fresh = choicesOf(fits, { filter: '', stack: this.#choices.list[0]?.stack === true });
@@ -176,6 +186,8 @@ export class Desk implements ProbeDesk {
           return one.held !== true || choice === undefined ? one : { ...choice, name: one.name };
         }),
       );
+      if (this.#choices.list.some(({ name, held }) => names.includes(name) && held === true))
+        this.#later.push(() => this.#retried(path, names));
       return done('the module is loaded, and of the right build: armed');
     } catch (error) {
       return refusal(error);

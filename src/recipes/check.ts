@@ -31,6 +31,7 @@ const DEEPEST = 12;
  * offset from one of these. No absolute address: it would mean nothing on another boot.
  */
 export function isFetch(text: string): boolean {
+  if (text.length > 200) return false;
   let rest = text;
   for (let depth = 0; depth <= DEEPEST; depth += 1) {
     const step = /^[+-]u?\d{1,9}\((.*)\)$/.exec(rest);
@@ -38,11 +39,10 @@ export function isFetch(text: string): boolean {
     rest = step[1] ?? '';
   }
   return (
-    text.length <= 200 &&
-    (/^%[a-z][a-z0-9]{0,7}$/.test(rest) ||
-      /^\$(?:retval|comm|stack\d{0,3}|arg\d{1,2})$/.test(rest) ||
-      /^\\-?(?:\d{1,20}|0x[0-9a-f]{1,16})$/.test(rest) ||
-      /^@[A-Za-z_][\w.]{0,254}(?:[+-]\d{1,9})?$/.test(rest))
+    /^%[a-z][a-z0-9]{0,7}$/.test(rest) ||
+    /^\$(?:retval|comm|stack\d{0,3}|arg\d{1,2})$/.test(rest) ||
+    /^\\-?(?:\d{1,20}|0x[0-9a-f]{1,16})$/.test(rest) ||
+    /^@[A-Za-z_][\w.]{0,254}(?:[+-]\d{1,9})?$/.test(rest)
   );
 }
 

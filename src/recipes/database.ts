@@ -71,6 +71,8 @@ export async function storeFunctions(wanted: StoreWanted, context: StoreContext)
   const { owner, glob } = apart(wanted.glob);
   const subjects = new Subjects(wanted);
   const subject = await subjects.all(owner);
+  const other = subjects.sourceNote(subject);
+  if (other !== '') context.say(other);
   const all = namesIn(subject, glob);
   if (all.length > wanted.most)
     throw new NoProbe(
@@ -202,7 +204,7 @@ function placesOf(found: readonly VariablesAt[]): StoredPlace[] {
       .map((one) => ({ name: one.name, type: sanitise(one.type).slice(0, 200) }));
     all.set(of, {
       line: line === undefined ? null : Number(line),
-      places: [...(before?.places ?? []), sanitise(place).slice(0, 300)],
+      places: [...new Set([...(before?.places ?? []), sanitise(place).slice(0, 300)])],
       variables: [...(before?.variables ?? []), ...fresh],
     });
   }

@@ -64,6 +64,12 @@ export async function fetchVmlinux(build_id: string): Promise<string> {
       'host',
       `the servers have no debug information of build ${build_id}: ${said.why || 'they do not say why'}; install the package instead`,
     );
+  const found = withElf(path, (elf) => elf.buildId);
+  if (found !== build_id)
+    throw new NoProbe(
+      'host',
+      `the servers have sent build ${found} for ${build_id}; ask others, or give --vmlinux`,
+    );
   return path;
 }
 

@@ -13,6 +13,9 @@ import { ask, askPerf, type Said } from './perf.ts';
 import { forPerf, isReturn, lineOf, type Query } from './query.ts';
 import { FEW_PLACES, MOST, type RecipeArgument, type RecipeKind, type RecipePlace } from './recipe.ts';
 
+/** Lines from the head of a function to its first that has code, at most. */
+const MOST_DECLARED = 12;
+
 /** Whose functions are asked about. */
 export interface Subject {
   /** For the eye: `vmlinux-6.1.0`, `loop.ko`, `/usr/bin/bash`. */
@@ -49,6 +52,7 @@ interface Host {
 /** Where a function is found at all: its own entry, and the functions that it is inlined into. */
 interface Hosts {
   readonly places: readonly Host[];
+  readonly definitions: readonly Definition[];
   readonly names: ReadonlySet<string>;
 }
 
@@ -131,8 +135,9 @@ export class DwarfMaker {
         `${subject.label} has no function ${symbol}, neither as such nor inlined${this.#near(symbol, subject)}`,
       );
     }
-    const places = parsed(said.stdout, undefined).map((one) => this.#hostOf(one, undefined, subject));
-    return { places, names: new Set(places.map((one) => one.symbol)) };
+    const definitions = parsed(said.stdout, undefined);
+    const places = definitions.map((one) => this.#hostOf(one, undefined, subject));
+    return { places, definitions, names: new Set(places.map((one) => one.symbol)) };
   }
 
   #near(symbol: string, subject: Subject): string {
@@ -333,15 +338,33 @@ export class DwarfMaker {
       const host = hosts[index] as Host;
       const chain = await this.#chainAt(one, host, subject);
       const own = chain.find(({ name }) => name === query.symbol);
-      if (chain.length > 0 && own === undefined && lineOf(query) !== undefined && query.symbol !== '')
+      const [inner] = chain;
+      if (own === undefined && inner !== undefined && (await this.#isBehind(inner, query, subject)))
         throw new NoProbe(
           'host',
-          `line ${lineOf(query)} of ${query.symbol} is past its end: ${host.symbol}+${host.offset}, which perf resolves it to, is of ${chain[0]?.name ?? ''}; take a line of it (ktop probe lines ${query.symbol})`,
+          `line ${lineOf(query)} of ${query.symbol} is past its end: ${host.symbol}+${host.offset}, which perf resolves it to, is of ${inner.name}; take a line of it (ktop probe lines ${query.symbol})`,
         );
       const best = own ?? chain[0];
       lines.push(best === undefined || best.line === 0 ? undefined : { file: best.file, line: best.line });
     }
     return lines;
+  }
+
+  /**
+   * A line past the end of an inlined function may lie in the function around it. What is there then is so many lines behind
+   * the first of the function that has code as were asked for, or a few less; a caller's line is elsewhere.
+   */
+  async #isBehind(inner: Frame, query: Query, subject: Subject): Promise<boolean> {
+    const line = lineOf(query);
+    if (line === undefined || query.symbol === '' || isPartOf(inner.name, query.symbol)) return false;
+    const { places, definitions } = await this.#hostsOf(query.symbol, subject);
+    const [place] = places;
+    const [definition] = definitions;
+    if (place === undefined || definition === undefined) return false;
+    const entry = (await this.#chainAt(definition, place, subject)).find(({ name }) => name === query.symbol);
+    if (entry === undefined || entry.file !== inner.file) return false;
+    const short = line - (inner.line - entry.line);
+    return short >= 0 && short <= MOST_DECLARED;
   }
 
   async #chainAt(one: Definition, host: Host, { image, path }: Subject): Promise<Frame[]> {
@@ -443,8 +466,22 @@ function argumentsOf(
     const wanted = /:([a-z]\w*)$/.exec(word)?.[1] ?? '';
     const root = /^[A-Za-z_]\w*/.exec(value)?.[0] ?? '';
     const ctype = ctypeOf(value, root, query, variables, types);
-    for (const one of all) refuseComputed(root, value, wanted, one.args[index]?.fetch ?? '', query);
-    if (!isFetch(fetch) || !isType(type) || !isSymbol(name))
+    for (const [at, one] of all.entries()) {
+      const here = one.args[index]?.fetch ?? '';
+      refuseComputed(root, value, wanted, here, query);
+      // What perf writes for a variable that one of several places does not have.
+      if (here === '\\deade12d')
+        throw new NoProbe(
+          'host',
+          `${root} is optimised away in ${all.length === 1 ? 'the' : `one of the ${all.length}`} place${all.length === 1 ? '' : 's'} of ${query.symbol}${query.where} (${at + 1}.: ${one.symbol === '' ? `0x${one.offset.toString(16)}` : `${one.symbol}+${one.offset}`}); take another line, or leave it out`,
+        );
+      if (!isFetch(here))
+        throw new NoProbe(
+          'host',
+          `${name}=${here}, which perf gives for ${query.text}, is nothing that a recipe takes; leave it out`,
+        );
+    }
+    if (!isType(type) || !isSymbol(name))
       throw new NoProbe(
         'host',
         `${name}=${fetch}:${type}, which perf gives for ${query.text}, is nothing that a recipe takes; leave it out`,

@@ -23,7 +23,13 @@ export interface Exported {
 }
 
 /** Throws a NoProbe where nothing of it can be in a recipe. */
-export function recipeOfProbes(choices: ProbeChoices, kernel: Kernel, made_by: string): Exported {
+export function recipeOfProbes(
+  choices: ProbeChoices,
+  kernel: Kernel,
+  made_by: string,
+  /** What a probe was in the recipe that it came from. */
+  known: (name: string) => RecipeProbe | undefined = () => undefined,
+): Exported {
   const left: string[] = [];
   const probes: RecipeProbe[] = [];
   const running = runningKernel();
@@ -31,7 +37,7 @@ export function recipeOfProbes(choices: ProbeChoices, kernel: Kernel, made_by: s
   const binaries: Record<string, { build_id: string; size: number }> = {};
   for (const choice of choices.list) {
     try {
-      const probe = probeOf(choice, choices, kernel);
+      const probe = asKnown(probeOf(choice, choices, kernel), known(choice.name));
       for (const { module, binary } of probe.places) {
         if (binary !== null) binaries[binary] = programBuildId(binary);
         if (module === null || probe.mode === 'btf') continue;
@@ -68,6 +74,26 @@ export function recipeOfProbes(choices: ProbeChoices, kernel: Kernel, made_by: s
     probes,
   };
   return { recipe, left };
+}
+
+/** Where it stands where it stood, what debug information said of it is still true. */
+function asKnown(probe: RecipeProbe, known: RecipeProbe | undefined): RecipeProbe {
+  const where = (one: RecipeProbe) =>
+    JSON.stringify([
+      one.kind,
+      one.mode,
+      one.places.map(({ module, binary, symbol, offset, file_offset, fetch }) => [
+        module,
+        binary,
+        symbol,
+        offset,
+        file_offset,
+        fetch,
+      ]),
+      one.args.map(({ name, fetch }) => [name, fetch]),
+    ]);
+  if (known === undefined || where(known) !== where(probe)) return probe;
+  return { ...known, id: probe.id, filter: probe.filter, view: probe.view };
 }
 
 function probeOf(choice: ProbeChoice, { count, histogram }: ProbeChoices, kernel: Kernel): RecipeProbe {

@@ -53,6 +53,8 @@ export async function makeRecipe(wanted: MakeWanted, context: MakeContext): Prom
       subject === undefined
         ? makeFromTypes(query, subjects.kernel, subjects.remedy)
         : await maker.make(query, subject);
+    const other = subject === undefined ? '' : subjects.sourceNote(subject);
+    if (other !== '' && probes.length === 0) context.say(other);
     for (const note of found.notes) context.say(note);
     const image = subject?.image;
     if (subject !== undefined && image === undefined) {

@@ -1,6 +1,7 @@
 /** perf, which reads debug information. It is asked for definitions and never arms anything. */
 import { spawn } from 'node:child_process';
 import { NoProbe } from '../probes/probe.ts';
+import { BadRecipe } from './recipe.ts';
 
 export interface Said {
   /** 0 = done. */
@@ -65,6 +66,8 @@ export function ask(
 /** `perf probe …`. Throws a NoProbe (host) where there is no perf. */
 export async function askPerf(args: readonly string[], signal?: AbortSignal): Promise<Said> {
   const said = await ask('perf', ['probe', ...args], { signal });
+  // Who ends ktop by a key ends perf too.
+  if (signal?.aborted === true) throw new BadRecipe('it was ended before it was done; nothing is written');
   if (said === undefined || (said.code !== 0 && /WARNING: perf not found for kernel/.test(said.why)))
     throw new NoProbe('host', `perf is not there, and only it reads debug information; ${PERF_REMEDY}`);
   return said;

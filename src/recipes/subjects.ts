@@ -1,4 +1,5 @@
 /** Whose functions queries are about, and what tells of them. */
+import { readFileSync } from 'node:fs';
 import { release as runningRelease } from 'node:os';
 import { withElf } from '../probes/elf.ts';
 import { Kernel } from '../probes/kernel.ts';
@@ -98,6 +99,16 @@ export class Subjects {
       if (await maker.knows(module, symbol)) return module;
     }
     return kernel;
+  }
+
+  /** A sentence where the sources are not those of the kernel: their lines may be numbered otherwise. `''` = they may be. */
+  sourceNote({ image }: Subject): string {
+    const { source } = this.#wanted;
+    if (source === '' || image === undefined) return '';
+    const kernel = versionOf(image.version_string === '' ? image.release : image.version_string);
+    const own = sourceVersion(`${source}/Makefile`);
+    if (own === '' || kernel === '' || own === kernel) return '';
+    return `the sources in ${source} are of ${own}, the kernel is ${kernel}: lines may differ`;
   }
 
   /** For what has no name of a function yet. Throws a NoProbe where there is no debug information. */
@@ -226,5 +237,23 @@ export class Subjects {
 
   get #sources(): string[] {
     return this.#wanted.source === '' ? [] : ['-s', this.#wanted.source];
+  }
+}
+
+/** `6.1.192`, as the distribution tells it in the banner, or as the release does; `''` = not known. */
+export function versionOf(banner: string): string {
+  const packaged = /#.*\b(?:Debian|Ubuntu) (\d+\.\d+\.\d+)/.exec(banner)?.[1];
+  return packaged ?? /(?:^|Linux version )(\d+\.\d+\.\d+)/.exec(banner)?.[1] ?? '';
+}
+
+/** Of a kernel's Makefile. */
+function sourceVersion(path: string): string {
+  try {
+    const text = readFileSync(path, 'utf8').slice(0, 2000);
+    const part = (name: string) => new RegExp(`^${name} = (\\d+)$`, 'm').exec(text)?.[1];
+    const parts = [part('VERSION'), part('PATCHLEVEL'), part('SUBLEVEL')];
+    return parts.includes(undefined) ? '' : parts.join('.');
+  } catch {
+    return '';
   }
 }

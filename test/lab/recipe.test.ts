@@ -50,8 +50,17 @@ const server = net.createServer((peer) => peer.resume()).listen(0, '127.0.0.1', 
 const IN_OLD = `
 say() { echo "$(cut -d' ' -f1 /proc/uptime) $*" >&2; }
 ktop() { node /job/dist/ktop.mjs "$@"; }
+say sizes
+start sizes recipe use /job/rocket.ktprobe --only cork --list -i 500
+node /job/sends.cjs
+finish
+say line
+echo hello >/tmp/first-name; echo hello >/tmp/second-name
+start line recipe use /job/rocket.ktprobe --only opened -i 500 -y
+for i in 1 2 3 4 5; do for file in first second; do dd if=/tmp/$file-name of=/dev/null 2>/dev/null; done; done
+finish
 say rocket
-start rocket recipe use /job/rocket.ktprobe --only cork -i 500
+start rocket recipe use /job/rocket.ktprobe --only cork,tcp_mark_push -i 500
 node /job/sends.cjs
 finish
 say weak
@@ -85,6 +94,19 @@ node /job/dist/ktop.mjs recipe show /job/rocket.ktprobe --json >/out/shown
 cat /sys/kernel/tracing/kprobe_events /sys/kernel/tracing/dynamic_events >/out/left
 `;
 
+/** The first line of a function at which these variables can be had: versions of the kernel number them otherwise. */
+function lineWith(vmlinux: string, symbol: string, variables: string): number {
+  for (let line = 5; line < 40; line += 1) {
+    try {
+      command('perf', ['probe', '-k', vmlinux, '-D', `${symbol}:${line} ${variables}`]);
+      return line;
+    } catch {
+      // The next, then.
+    }
+  }
+  throw new Error(`${symbol} has no line with ${variables}`);
+}
+
 describe('a recipe of the debug information of a kernel', () => {
   let vmlinux = '';
   let buildId = '';
@@ -102,7 +124,10 @@ describe('a recipe of the debug information of a kernel', () => {
       '--hist',
       'len',
       'cork=tcp_should_autocork size_goal skb->len sk->__sk_common.skc_num',
+      '--by',
+      'name',
       'tcp_mark_push',
+      `opened=do_sys_openat2:${lineWith(vmlinux, 'do_sys_openat2', 'fd tmp->name:string')} fd name=tmp->name:string if name ~ "/tmp/*-name"`,
     );
     recipe = JSON.parse(readFileSync(rocket, 'utf8')) as Recipe;
   }, 600_000);
@@ -221,14 +246,15 @@ describe('a recipe of the debug information of a kernel', () => {
     };
 
     test('the sizes of five sends come by, and their histogram (A7)', () => {
-      const texts = picturesOf(outcome, 'rocket').flatMap(({ log = [] }) =>
+      const texts = picturesOf(outcome, 'sizes').flatMap(({ log = [] }) =>
         log.map(({ text }) => String(text)),
       );
       const sizes = texts.map((text) =>
         Number(/^probe:cork: \(tcp_push\+0x\w+\S*\) size_goal=\d+ len=(\d+) skc_num=\d+$/.exec(text)?.[1]),
       );
       expect(sizes).toEqual(SIZES);
-      expect(last('rocket').rows[0]).toMatchObject({
+      const row = last('rocket').rows.find(({ name }) => name === 'cork');
+      expect(row).toMatchObject({
         name: 'cork',
         kind: 'kprobe',
         place: expect.stringMatching(/^tcp_push\+\d+ \(tcp_should_autocork\)$/),
@@ -242,6 +268,15 @@ describe('a recipe of the debug information of a kernel', () => {
         { low: 128, high: 255, count: 1 },
         { low: 256, high: 511, count: 3 },
       ]);
+    });
+
+    test('a local variable at a line of the source: names of files that are opened, counted', () => {
+      const counts = last('line').counts as readonly Row[];
+      expect(Object.fromEntries(counts.map(({ value, count }) => [value, count]))).toEqual({
+        '/tmp/first-name': 5,
+        '/tmp/second-name': 5,
+      });
+      expect(last('line').rows.map(({ name, kind }) => `${name} ${kind}`)).toEqual(['opened kprobe']);
     });
 
     test('where the build-id cannot be read the layout of the kernel tells, and it is said', () => {
@@ -315,7 +350,7 @@ describe('a recipe of the debug information of a kernel', () => {
       `ktop: recipe is for ${OLD.release} build ${ids[0]}, this is ${NEW.release} build ${ids[1]}; register and offset data would be wrong: re-make it with ktop recipe make on a matching reference machine`,
     );
     expect(fileOf(outcome, 'refused.code').trim()).toBe('3');
-    expect(shown.fits.map(({ state }) => state)).toEqual(['no', 'no']);
+    expect(shown.fits.map(({ state }) => state)).toEqual(['no', 'no', 'no']);
     expect(fileOf(outcome, 'left')).not.toContain('ktop_');
   }, 200_000);
 });

@@ -13,6 +13,7 @@ import {
 import { displayOf } from '../../src/recipes/display.ts';
 import { framesOf, refuseComputed } from '../../src/recipes/dwarf.ts';
 import { forPerf, isReturn, lineOf, parseQuery } from '../../src/recipes/query.ts';
+import { versionOf } from '../../src/recipes/subjects.ts';
 
 describe('queries', () => {
   test.each([
@@ -173,6 +174,15 @@ test('the package with the debug information, by distribution', () => {
     'linux-image-6.1.0-57-cloud-amd64-dbgsym from ddebs.ubuntu.com',
   );
   expect(of('ID=other\n')).toContain('install the package with the debug information');
+});
+
+test('the version that lines are numbered by', () => {
+  const debian =
+    'Linux version 6.1.0-57-cloud-amd64 (d@d.org) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP Debian 6.1.192-3 (2026-11-26)';
+  expect(versionOf(debian)).toBe('6.1.192');
+  expect(versionOf('Linux version 6.18.44-fc-v857 (a@b) #1 SMP')).toBe('6.18.44');
+  expect(versionOf('6.12.117+deb12-cloud-amd64')).toBe('6.12.117');
+  expect(versionOf('')).toBe('');
 });
 
 test('notes: the build-id among others', () => {
