@@ -1,8 +1,10 @@
 // The only file that knows N-API: plans in, snapshots out. One Addon per environment, so workers may come and go.
+#include <malloc.h>
 #include <napi.h>
 #include <time.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <memory>
 
@@ -10,6 +12,7 @@
 #include "engine/pacer.h"
 #include "engine/session.h"
 #include "proc/host_facts.h"
+#include "symbols/pointer_text.h"
 
 namespace {
 
@@ -306,16 +309,30 @@ Napi::Object js_snapshot(Napi::Env env, const SnapshotData& from) {
   return object;
 }
 
+// For what runs for hours: large blocks go back to the kernel when they are freed. By itself glibc learns from the
+// first large ones to keep them, in an arena for each thread.
+void give_back_memory() {
+#if defined(__GLIBC__)
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
 class Addon : public Napi::Addon<Addon> {
  public:
   Addon(Napi::Env, Napi::Object exports) {
+    give_back_memory();
+    const char* pointers = getenv("KTOP_POINTERS");
+    hide_pointers(pointers == nullptr || std::string(pointers) != "1");
     DefineAddon(exports,
                 {InstanceMethod("probe", &Addon::Probe), InstanceMethod("facts", &Addon::Facts),
                  InstanceMethod("check", &Addon::Check), InstanceMethod("open", &Addon::Open),
                  InstanceMethod("snapshot", &Addon::Snapshot), InstanceMethod("close", &Addon::Close),
                  InstanceMethod("finish", &Addon::Finish), InstanceMethod("input", &Addon::Input),
                  InstanceMethod("inputCheck", &Addon::InputCheck), InstanceMethod("inputOpen", &Addon::InputOpen),
-                 InstanceMethod("inputNext", &Addon::InputNext), InstanceMethod("inputClose", &Addon::InputClose)});
+                 InstanceMethod("inputNext", &Addon::InputNext), InstanceMethod("inputClose", &Addon::InputClose),
+                 InstanceMethod("allocated", &Addon::Allocated)});
   }
 
  private:
@@ -471,6 +488,16 @@ class Addon : public Napi::Addon<Addon> {
       inputs_.erase(info[0].ToNumber().Uint32Value());
       return info.Env().Undefined();
     });
+  }
+
+  // Bytes that malloc has handed out: of the whole process, for the soak test.
+  Napi::Value Allocated(const Napi::CallbackInfo& info) {
+    double bytes = 0;
+#if defined(__GLIBC__)
+    const struct mallinfo2 now = mallinfo2();
+    bytes = static_cast<double>(now.uordblks + now.hblkhd);
+#endif
+    return Napi::Number::New(info.Env(), bytes);
   }
 
   static constexpr int kPaceMs = 100;

@@ -5,9 +5,10 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { completionText } from './cli/completion.ts';
 import { knownFormat, parseCustom } from './cli/custom.ts';
+import { keepNewSpaceSmall } from './cli/heap.ts';
 import { helpText } from './cli/help.ts';
 import { kernelOptions } from './cli/kernel-filter.ts';
-import { type Launched, launch } from './cli/launch.ts';
+import { become, HELD, type Launched, launch } from './cli/launch.ts';
 import { manualText } from './cli/manual.ts';
 import { type Command, parseCommand } from './cli/parse.ts';
 import { probeHelp } from './cli/probe.ts';
@@ -50,6 +51,7 @@ const FIRST_PAINT_MS = 250;
 /** A command that is to be watched waits so long for its monitor. */
 const LAUNCH_MS = 20;
 
+if (process.argv[2] === HELD) become(process.argv.slice(3));
 process.exit(await main(process.argv.slice(2)));
 
 /** Runs one command; resolves to the exit code. Everything that goes wrong is one line on stderr. */
@@ -254,7 +256,9 @@ async function withProgram(
   use: (watched: Launched | undefined) => Promise<number>,
 ): Promise<number> {
   if (program === undefined) return use(undefined);
-  const watched = await launch(program, output);
+  // The single executable is its own program, else Node has it.
+  const file = process.env.KTOP_PACKED === undefined ? process.argv.slice(1, 2) : [];
+  const watched = await launch(program, output, [process.execPath, ...file]);
   try {
     return await use(watched);
   } finally {
@@ -287,6 +291,7 @@ async function withSource(
     entry: new URL('./worker.mjs', import.meta.url),
     addon: addonPath(),
   };
+  if (input === undefined) keepNewSpaceSmall();
   let source: Source;
   try {
     source =

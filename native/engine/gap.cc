@@ -54,6 +54,11 @@ class Gap final : public Operator {
       }
   }
 
+  void on_cpu_gone(uint32_t cpu) override {
+    for (uint32_t row = 0; row < beats_.rows(); row++)
+      if (beats_.alive(row) && beats_.key(row)[0] == cpu) beats_.erase(row);
+  }
+
   void snapshot(SnapshotData& out, Nanos now, Engine& engine) override {
     flush_hits(engine);
     TableData table;

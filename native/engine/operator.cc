@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "perf/transport.h"
+#include "symbols/pointer_text.h"
 #include "trace/print_format.h"
 
 namespace ktop {
@@ -83,11 +84,8 @@ std::string text_of(const KeyColumn& column, int64_t value, const SymbolTexts* s
       break;
     case KeyColumn::kStack:
       return stack_text(static_cast<uint32_t>(value), engine);
-    case KeyColumn::kHex: {
-      char text[24];
-      std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-      return text;
-    }
+    case KeyColumn::kHex:
+      return pointer_text(static_cast<uint64_t>(value));
     case KeyColumn::kTask:
       return task_text(value, engine);
     case KeyColumn::kFile:  // of whom? where that is known it is looked up

@@ -115,6 +115,8 @@ class Operator {
   virtual void on_event(uint32_t clause, const Record& record, Engine& engine) = 0;
   // Events of a CPU are missing between two times: state that spans them is not to be trusted.
   virtual void on_lost(const LostWindow&, Engine&) {}
+  // A CPU went offline: what runs there runs no more, and nothing is due from it.
+  virtual void on_cpu_gone(uint32_t /*cpu*/) {}
   virtual void on_exit(uint32_t /*tid*/, Nanos, Engine&) {}
   virtual void on_fork(const TaskRecord&, Engine&) {}
   // A new name, or with `exec` a new program: of its threads only the one that called is left, under the process's id.

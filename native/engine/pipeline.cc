@@ -90,6 +90,10 @@ void Pipeline::on_lost(const LostWindow& window) {
   for (auto& op : operators_) op->on_lost(window, engine_);
 }
 
+void Pipeline::on_cpu_gone(uint32_t cpu) {
+  for (auto& op : operators_) op->on_cpu_gone(cpu);
+}
+
 void Pipeline::seed_from_proc(Nanos now) {
   for (auto& op : operators_) op->on_start(now);
   bool states = false;

@@ -23,6 +23,7 @@ class Pipeline final : public RecordSink {
   }
   void on_task(const TaskRecord& task) override;
   void on_lost(const LostWindow& window) override;
+  void on_cpu_gone(uint32_t cpu);
 
   // Threads, processes and names of this host; states for the operators that want them.
   void seed_from_proc(Nanos now);

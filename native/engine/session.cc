@@ -10,6 +10,7 @@
 #include "engine/event_groups.h"
 #include "perf/closer.h"
 #include "perf/counters.h"
+#include "perf/cpus.h"
 #include "proc/files.h"
 #include "symbols/kallsyms.h"
 #include "trace/call_texts.h"
@@ -30,12 +31,20 @@ std::pair<std::string, std::string> split(const std::string& name) {
 
 std::string no_tracefs(const Host& host) {
   return host.root ? "tracefs cannot be mounted on /sys/kernel/tracing; is it compiled into this kernel?"
-                   : "tracefs is not readable without root; run ktop as root (or mount it and give the right to read)";
+                   : "tracefs may not be read; run ktop as root, or with CAP_PERFMON and the right to read tracefs "
+                     "(docs/privileges.md)";
 }
 
 std::string no_samples(const Host& host) {
-  return "no CPU samples: perf is not permitted (" + host.why + "); run as root or lower kernel.perf_event_paranoid";
+  return "no CPU samples: perf does not open them (" + host.why + "); run as root, or with CAP_PERFMON";
 }
+
+std::string no_instances(const Host& host) {
+  return "it needs a trace instance of its own, and none may be made in " + host.tracefs +
+         "/instances; run ktop as root";
+}
+
+bool may_make_instances(const Host& host) { return !host.tracefs.empty() && may(host.tracefs + "/instances", W_OK); }
 
 bool only_samples(const Plan& plan) { return plan.events.empty() && plan.polls.empty(); }
 
@@ -43,7 +52,7 @@ bool only_samples(const Plan& plan) { return plan.events.empty() && plan.polls.e
 // drops events of idle CPUs, as some do with perf. Its reader costs more, so the others stay with perf.
 bool prefers_tracefs(const Plan& plan, const Host& host) {
   if (!plan.backend.empty()) return plan.backend == "tracefs";
-  return plan.complete && access((host.tracefs + "/instances").c_str(), W_OK) == 0;
+  return plan.complete && may_make_instances(host);
 }
 
 }  // namespace
@@ -55,7 +64,7 @@ const Host& Host::get(bool mount) {
     host.root = geteuid() == 0;
     host.tracefs = find_tracefs(mount && host.root, &host.mounted);
     // Mounted but closed to us is as good as not there.
-    if (access((host.tracefs + "/events").c_str(), R_OK | X_OK) != 0) host.tracefs.clear();
+    if (!may(host.tracefs + "/events", R_OK | X_OK)) host.tracefs.clear();
     const std::string paranoid = slurp("/proc/sys/kernel/perf_event_paranoid");
     if (!paranoid.empty()) host.paranoid = std::atoi(paranoid.c_str());
     const PerfProbe probe = probe_perf(host.tracefs);
@@ -73,6 +82,7 @@ const Host& Host::get(bool mount) {
 }
 
 Session::Session(const Plan& plan) : plan_(plan) {
+  online_ = online_cpus();
   choose_plan();
   start_command();
   resolve_events();
@@ -244,6 +254,8 @@ void Session::open_transport(bool tracefs) {
                                 (host.loses_idle ? "; perf here loses samples of idle CPUs" : ""));
     }
   }
+  if (!tracefs && plan_.backend.empty() && plan_.complete && host.loses_idle && !may_make_instances(host))
+    note_once("perf here loses samples of idle CPUs, and no trace instance may be made; run as root for all of them");
   transport_ = open_perf_transport(spec_, host.tracefs);
 }
 
@@ -271,6 +283,7 @@ void Session::stop_reader() {
 }
 
 SnapshotData Session::snapshot() {
+  follow_cpus();
   if (!transport_) return build(false);
   SnapshotData out;
   uint64_t unseen = 0;
@@ -307,17 +320,67 @@ void Session::leave_perf(uint64_t unseen) {
     note_once(note);
     return;
   }
+  replace_transport(std::move(next), unseen);
+  standing_notes_.push_back("perf dropped " + std::to_string(unseen) +
+                            " samples unseen on this host; the events come from a private tracefs instance now");
+}
+
+// The kernel takes the events of a CPU away when it goes, and does not bring them back with it; one that was not there
+// at the start has none.
+void Session::follow_cpus() {
+  const std::vector<int> online = online_cpus();
+  if (online == online_) return;
+  std::vector<int> gone, come, chosen;
+  const auto is_wanted = [&](int cpu) {
+    return plan_.cpus.empty() || std::find(plan_.cpus.begin(), plan_.cpus.end(), cpu) != plan_.cpus.end();
+  };
+  for (int cpu : online_)
+    if (is_wanted(cpu) && !std::binary_search(online.begin(), online.end(), cpu)) gone.push_back(cpu);
+  for (int cpu : online) {
+    if (!is_wanted(cpu)) continue;
+    if (!plan_.cpus.empty()) chosen.push_back(cpu);
+    if (!std::binary_search(online_.begin(), online_.end(), cpu)) come.push_back(cpu);
+  }
+  online_ = online;
+  if (gone.empty() && come.empty()) return;
+  cpu_note_ =
+      gone.empty() ? "" : "CPU " + format_cpu_list(gone) + " went offline: nothing is seen of it until it is back";
+  if (!gone.empty() && pipeline_) {
+    // Whoever ran there does so no more, and nothing has told so.
+    std::lock_guard<std::mutex> hold(mutex_);
+    for (int cpu : gone) pipeline_->on_cpu_gone(static_cast<uint32_t>(cpu));
+  }
+  if (come.empty()) return;
+  cpu_note_ += (cpu_note_.empty() ? "CPU " : "; CPU ") + format_cpu_list(come) + " came online: ";
+  if (!transport_) {
+    cpu_note_ += "seen from then on";
+    return;
+  }
+  try {
+    // A tracer is the only one of its kind: two cannot be open at once.
+    if (plan_.graph.on) throw Failure(Failure::kHost, "it belongs to a tracer that is running; open this tab again");
+    spec_.cpus = chosen;
+    const bool is_perf = std::string(transport_->name()) == "perf";
+    std::unique_ptr<Transport> next = is_perf ? open_perf_transport(spec_, Host::get(false).tracefs)
+                                              : open_trace_transport(spec_, Host::get(false).tracefs);
+    next->start();
+    replace_transport(std::move(next), 0);
+    cpu_note_ += "events of all CPUs were opened anew, what lasted over that moment is not told";
+  } catch (const Failure& failure) {
+    cpu_note_ += std::string("its events cannot be opened: ") + failure.what();
+  }
+}
+
+// What both saw is counted once: the old one ends with what has been taken from it. `next` has been started.
+void Session::replace_transport(std::unique_ptr<Transport> next, uint64_t lost) {
   stop_reader();
   std::lock_guard<std::mutex> hold(mutex_);
   const Nanos now = now_ns();
   transport_->stop();
-  // What both saw is counted once: the old rings end here.
   base_ = before_;
   late_base_ = late_before_;
   transport_ = std::move(next);
-  pipeline_->on_lost({0, last_, now, unseen});
-  standing_notes_.push_back("perf dropped " + std::to_string(unseen) +
-                            " samples unseen on this host; the events come from a private tracefs instance now");
+  pipeline_->on_lost({0, last_, now, lost});
   start_reader();
 }
 
@@ -332,6 +395,7 @@ SnapshotData Session::build(bool last) {
     command_told_ = true;
   }
   out.notes = standing_notes_;
+  if (!cpu_note_.empty()) out.notes.push_back(cpu_note_);
   add_counts(out, last);
   for (auto& poll : polls_) {
     const std::string& name = plan_.polls[static_cast<size_t>(&poll - polls_.data())].name;
@@ -398,12 +462,16 @@ PlanCheck check_plan(const Plan& plan) {
     }
   }
   check.backend = plan.events.empty() && !plan.sampler.on() ? "/proc" : "perf";
-  if (plan.backend == "tracefs" || (plan.backend.empty() && plan.complete && host.loses_idle))
+  const bool instances = may_make_instances(host);
+  if (plan.backend == "tracefs" || (plan.backend.empty() && plan.complete && host.loses_idle && instances))
     check.backend = "tracefs";
   const auto no = [&check](const std::string& why) {
     if (check.ok) check.why = why;
     check.ok = false;
   };
+  if (plan.backend == "tracefs" && !instances) no(host.tracefs.empty() ? no_tracefs(host) : no_instances(host));
+  if (plan.backend.empty() && plan.complete && host.loses_idle && !instances && !host.tracefs.empty())
+    check.missing.emplace_back("trace instance", "perf here loses samples of idle CPUs");
   bool required = false;
   for (const EventSpec& event : plan.events) {
     required |= !event.is_optional;
@@ -422,8 +490,11 @@ PlanCheck check_plan(const Plan& plan) {
     if (!event.is_optional || !event.optional.empty()) check.missing.emplace_back(event.names.at(0), event.optional);
     if (!event.is_optional) no("this kernel has no event " + event.names.at(0));
   }
+  // All of its events are optional, as they come with a module, but there is nothing else.
+  if (host.tracefs.empty() && !plan.events.empty() && !plan.sampler.on() && plan.polls.empty()) no(no_tracefs(host));
   if (check.ok && required && !host.tracepoints)
-    no("perf refuses system-wide tracepoints (" + host.why + "); run as root or with CAP_PERFMON");
+    no("perf refuses system-wide tracepoints (" + host.why +
+       "); run as root, or with CAP_PERFMON and the right to read tracefs (docs/privileges.md)");
   if (plan.sampler.on() && !host.clock) {
     if (only_samples(plan))
       no(no_samples(host));

@@ -52,6 +52,8 @@ class Session final {
   void stop_reader();
   void leave_perf(uint64_t unseen);
   bool only_by_tracefs() const;
+  void follow_cpus();
+  void replace_transport(std::unique_ptr<Transport> next, uint64_t lost);
   void note_once(const std::string& note);
   SnapshotData build(bool last);
   void add_counts(SnapshotData& out, bool last);
@@ -68,6 +70,8 @@ class Session final {
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;  // pipeline and transport
   std::vector<std::string> standing_notes_;
+  std::vector<int> online_;    // as of the last snapshot
+  std::string cpu_note_;       // of the last change of them
   EventCounts before_, base_;  // totals at the last snapshot; of transports that were replaced
   uint64_t late_before_ = 0, late_base_ = 0;
   Nanos last_ = 0;

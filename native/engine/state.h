@@ -40,6 +40,7 @@ class State final : public Operator {
   State(const OperatorSpec& spec, std::vector<Clause> clauses, Engine& engine);
   void on_event(uint32_t clause, const Record& record, Engine& engine) override;
   void on_lost(const LostWindow& window, Engine& engine) override;
+  void on_cpu_gone(uint32_t cpu) override { on_cpu(cpu).known = false; }
   void on_exit(uint32_t tid, Nanos time, Engine& engine) override;
   bool wants_states() const override { return true; }
   void on_start(Nanos now) override { first_ = window_ = now; }

@@ -45,6 +45,10 @@ bool attr_of(const std::string& event, const std::string& tracefs, perf_event_at
   return true;
 }
 
+// What this kernel or this processor has not. All else, such as too many open files, is a failure: a counter that is
+// missing on one CPU would count too little.
+bool is_absent(int error) { return error == ENOENT || error == ENODEV || error == EOPNOTSUPP || error == EINVAL; }
+
 }  // namespace
 
 Counters::Counters(const std::vector<std::string>& events, const std::vector<int>& cpus, const std::string& tracefs)
@@ -60,12 +64,13 @@ Counters::Counters(const std::vector<std::string>& events, const std::vector<int
     }
     for (size_t c = 0; c < cpus_.size(); c++) {
       const int fd = try_open_event(&attr, cpus_[c], -1);
-      if (fd == -EACCES || fd == -EPERM) fail_open(-fd, events[e]);
+      fds_[c][e] = fd < 0 ? -1 : fd;
       if (fd >= 0)
         present_[e] = true;
+      else if (fd == -EACCES || fd == -EPERM || (!hardware && !is_absent(-fd)))
+        abandon(-fd, events[e]);
       else if (hardware)
         why_[e] = std::string("the counter does not open: ") + std::strerror(-fd);
-      fds_[c][e] = fd < 0 ? -1 : fd;
     }
   }
 }

@@ -187,6 +187,12 @@ void fail_open(int error, const std::string& what) {
     case ENFILE:
       throw Failure(Failure::kHost,
                     "too many open files for " + what + "; raise the limit (ulimit -n) or choose fewer CPUs or events");
+    case ENOMEM:
+      throw Failure(Failure::kHost,
+                    "the kernel has no memory for " + what + "; free some, or choose fewer CPUs, events or pages (-m)");
+    case EBUSY:
+      throw Failure(Failure::kHost,
+                    "another program holds what " + what + " needs (" + reason + "); end it, then try again");
     case ENOSYS:
       throw Failure(Failure::kHost, "this kernel has no perf events; use one with CONFIG_PERF_EVENTS");
     case ENOENT:

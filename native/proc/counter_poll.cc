@@ -1,8 +1,12 @@
 // Counting events as a table: one row per CPU, what happened since the last reading.
 #include <dirent.h>
 
+#include <algorithm>
+#include <map>
+
 #include "files.h"
 #include "perf/counters.h"
+#include "perf/cpus.h"
 #include "poll.h"
 
 namespace ktop {
@@ -11,40 +15,84 @@ namespace {
 class CounterPoll final : public Poll {
  public:
   CounterPoll(const PollSpec& spec, const std::vector<int>& cpus, const std::string& tracefs)
-      : spec_(spec),
-        counters_(spec.filters.empty() ? Counters(names(spec), cpus, tracefs) : Counters(group(spec), cpus, tracefs)),
-        before_(spec.filters.empty() ? counters_.read() : Reading(counters_.cpus().size(), nothing(spec))) {}
+      : spec_(spec), wanted_(cpus), tracefs_(tracefs), online_(online_cpus()) {
+    open(cpus);
+  }
 
   void read(const std::string& name, SnapshotData& out, Tasks&) override {
-    const auto now = counters_.read();
+    follow_cpus(out);
+    const Counters& counters = *open_;
+    const auto now = counters.read();
     TableData table;
     table.name = name;
     table.key = {"cpu"};
-    table.length = static_cast<uint32_t>(now.size());
     ColumnData& cpu = table.number("cpu");
-    for (int each : counters_.cpus()) cpu.add(each);
+    for (int each : counters.cpus()) cpu.add(each);
+    std::vector<const std::vector<uint64_t>*> gone;  // what CPUs counted that are offline now
+    for (auto& [number, totals] : carried_) {
+      if (std::binary_search(counters.cpus().begin(), counters.cpus().end(), number)) continue;
+      cpu.add(number);
+      gone.push_back(&totals);
+    }
+    table.length = static_cast<uint32_t>(now.size() + gone.size());
     for (size_t e = 0; e < spec_.events.size(); e++) {
       ColumnData& column = table.number(spec_.events[e].first);
       for (size_t c = 0; c < now.size(); c++)
         // Absent events are unknown, not zero.
-        column.add(counters_.present(e) ? static_cast<double>(now[c][e] - before_[c][e]) : kUnknown);
+        column.add(counters.present(e) ? static_cast<double>(now[c][e] - std::min(before_[c][e], now[c][e]))
+                                       : kUnknown);
+      for (size_t c = 0; c < gone.size(); c++) column.add(0);
     }
     if (!spec_.filters.empty()) {
       for (size_t e = 0; e < spec_.events.size(); e++) {
         ColumnData& column = table.number("total:" + spec_.events[e].first);
-        for (auto& row : now) column.add(static_cast<double>(row[e]));
+        for (size_t c = 0; c < now.size(); c++) {
+          const auto carried = carried_.find(counters.cpus()[c]);
+          column.add(static_cast<double>(now[c][e] + (carried == carried_.end() ? 0 : carried->second[e])));
+        }
+        for (const auto* totals : gone) column.add(static_cast<double>((*totals)[e]));
       }
       if (out.backend == "/proc") out.backend = "perf counters";
     }
     for (size_t e = 0; e < spec_.events.size(); e++)
-      if (!counters_.why_absent(e).empty())
-        out.notes.push_back("no hardware count: " + counters_.why_absent(e) + instead());
+      if (!counters.why_absent(e).empty())
+        out.notes.push_back("no hardware count: " + counters.why_absent(e) + instead());
     before_ = now;
     out.tables.push_back(std::move(table));
   }
 
  private:
   using Reading = std::vector<std::vector<uint64_t>>;
+
+  void open(const std::vector<int>& cpus) {
+    const bool is_group = !spec_.filters.empty();
+    if (is_group)
+      open_ = std::make_unique<Counters>(group(spec_), cpus, tracefs_);
+    else
+      open_ = std::make_unique<Counters>(names(spec_), cpus, tracefs_);
+    before_ = is_group ? Reading(open_->cpus().size(), nothing(spec_)) : open_->read();
+  }
+
+  // Counters of a CPU end when it goes and do not come back with it: all are opened anew. What they counted in the
+  // interval until then is lost; the totals of filtered ones are kept.
+  void follow_cpus(SnapshotData& out) {
+    std::vector<int> online = online_cpus();
+    if (online == online_) return;
+    online_ = online;
+    std::vector<int> cpus;
+    for (int cpu : wanted_)
+      if (std::binary_search(online.begin(), online.end(), cpu)) cpus.push_back(cpu);
+    if (!wanted_.empty() && cpus.empty()) return;
+    for (size_t c = 0; c < before_.size() && !spec_.filters.empty(); c++) {
+      auto& totals = carried_.try_emplace(open_->cpus()[c], nothing(spec_)).first->second;
+      for (size_t e = 0; e < totals.size(); e++) totals[e] += before_[c][e];
+    }
+    try {
+      open(cpus);
+    } catch (const Failure& failure) {
+      out.notes.push_back(std::string("the CPUs changed, and counters cannot be opened anew: ") + failure.what());
+    }
+  }
 
   static std::vector<uint64_t> nothing(const PollSpec& spec) { return std::vector<uint64_t>(spec.events.size()); }
 
@@ -86,8 +134,12 @@ class CounterPoll final : public Poll {
     return events;
   }
   const PollSpec spec_;
-  const Counters counters_;
+  const std::vector<int> wanted_;
+  const std::string tracefs_;
+  std::vector<int> online_;
+  std::unique_ptr<Counters> open_;
   Reading before_;
+  std::map<int, std::vector<uint64_t>> carried_;  // by CPU, of counters that have been closed
 };
 
 }  // namespace

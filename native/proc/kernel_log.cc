@@ -57,7 +57,8 @@ class KernelLog final : public Poll {
       text.add_text(message);
       table.length++;
     }
-    if (!why_.empty()) out.notes.push_back("the kernel log cannot be read: " + why_ + "; run as root");
+    if (!why_.empty())
+      out.notes.push_back("the kernel log cannot be read: " + why_ + "; run as root, or with CAP_SYSLOG");
     if (missed) out.notes.push_back("the kernel log went round faster than it was read: lines are missing");
     out.tables.push_back(std::move(table));
   }

@@ -20,7 +20,9 @@ namespace {
 // A table of counters by name; its rows are the differences to the reading before.
 class Deltas : public Poll {
  public:
-  Deltas(std::string key, std::vector<std::string> columns) : key_(std::move(key)), columns_(std::move(columns)) {}
+  // `from_zero`: what was not there at the reading before has counted from 0 since.
+  Deltas(std::string key, std::vector<std::string> columns, bool from_zero = true)
+      : key_(std::move(key)), columns_(std::move(columns)), from_zero_(from_zero) {}
 
   void read(const std::string& name, SnapshotData& out, Tasks&) override {
     const Reading now = counters();
@@ -34,7 +36,7 @@ class Deltas : public Poll {
       const auto before = before_.find(row);
       id.add_text(row);
       for (size_t i = 0; i < columns_.size(); i++) {
-        const double was = before == before_.end() ? 0 : before->second[i];
+        const double was = before == before_.end() ? (from_zero_ ? 0 : counts[i]) : before->second[i];
         // A counter that went back belongs to a device that came anew.
         values[i]->add(counts[i] >= was ? counts[i] - was : counts[i]);
       }
@@ -55,13 +57,15 @@ class Deltas : public Poll {
  private:
   std::string key_;
   std::vector<std::string> columns_;
+  const bool from_zero_;
   Reading before_;
 };
 
 class CpuTimes final : public Deltas {
  public:
   explicit CpuTimes(const std::vector<int>& cpus)
-      : Deltas("cpu", {"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice"}),
+      : Deltas("cpu", {"user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice"},
+               false),  // a CPU that comes online goes on counting from where it was
         cpus_(cpus) {
     begin();
   }

@@ -9,6 +9,7 @@
 #include "perf/transport.h"
 #include "poll.h"
 #include "trace/text.h"
+#include "trace/tracefs.h"
 
 namespace ktop {
 namespace {
@@ -157,7 +158,7 @@ class Probes final : public Poll {
 }  // namespace
 
 std::unique_ptr<Poll> make_probe_poll(const std::string& tracefs) {
-  if (tracefs.empty() || access((tracefs + "/events").c_str(), R_OK) != 0)
+  if (tracefs.empty() || !may(tracefs + "/events", R_OK))
     throw Failure(Failure::kHost, "probes cannot be seen: tracefs is not readable; run ktop as root");
   return std::make_unique<Probes>(tracefs);
 }

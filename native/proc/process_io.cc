@@ -85,8 +85,10 @@ class ProcessIo final : public Poll {
     }
     out.tables.push_back(std::move(table));
     if (denied_)
-      out.notes.push_back("I/O of " + std::to_string(denied_) + (denied_ == 1 ? " process" : " processes") +
-                          " is not permitted to be read" + (geteuid() == 0 ? "" : "; run as root to see them"));
+      out.notes.push_back(
+          "I/O of " + std::to_string(denied_) + (denied_ == 1 ? " process" : " processes") +
+          " is not permitted to be read" +
+          (geteuid() == 0 ? "" : "; run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, to see them"));
   }
 
  private:

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "pointer_text.h"
+
 namespace ktop {
 
 constexpr uint64_t kLongest = 1 << 20;
@@ -84,10 +86,7 @@ std::string Kallsyms::name(uint64_t address, bool offset) const {
   char text[32];
   const auto after = std::upper_bound(addresses_.begin(), addresses_.end(), address);
   // No function is that long: the address is in none that is listed.
-  if (after == addresses_.begin() || address - after[-1] >= kLongest) {
-    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(address));
-    return text;
-  }
+  if (after == addresses_.begin() || address - after[-1] >= kLongest) return pointer_text(address);
   const size_t i = static_cast<size_t>(after - addresses_.begin()) - 1;
   std::string name = pool_.c_str() + names_[i];
   if (!offset) return name;

@@ -354,6 +354,11 @@ TEST(gap_tells_silence_from_ticks) {
   feed.pipeline->on_lost({0, 260 * kMs, 900 * kMs, 5});
   feed.event(0, 901 * kMs, {0, 0, 0, {}}, {});
   CHECK_EQ(cell(table(feed.snapshot(950 * kMs), "gaps"), "cpu", "0", "count"), "1");
+  // Of a CPU that has gone nothing is due; when it is back its first tick ends no silence.
+  feed.pipeline->on_cpu_gone(0);
+  CHECK_EQ(table(feed.snapshot(2000 * kMs), "gaps").length, 1u);
+  feed.event(0, 2100 * kMs, {0, 0, 0, {}}, {});
+  CHECK_EQ(cell(table(feed.snapshot(2101 * kMs), "gaps"), "cpu", "0", "count"), "0");
 }
 
 TEST(histogram_has_buckets_of_powers_of_two_and_one_for_what_is_negative) {

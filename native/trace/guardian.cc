@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,36 +15,40 @@
 namespace ktop {
 namespace {
 
-// A shell of its own rather than a clone sharing our memory: it shares no libc state with us, keeps none of our memory
-// alive, and the OOM killer, which kills every sharer of an address space, takes it not along with us.
-// It collects paths until we close our end, then removes what is left; EBUSY lasts while our fds are being closed.
-constexpr char kScript[] =
-    "trap '' INT TERM HUP QUIT\n"
-    "set --\n"
-    "while read -r path; do set -- \"$@\" \"$path\"; done\n"
-    "tries=0\n"
-    "while [ $tries -lt 200 ]; do\n"
-    "  left=\n"
-    "  for path do\n"
-    "    case $path in\n"
-    "    -:*)\n"  // "-:group/event file": appended, for the file is not ours alone
-    "      event=${path%% *} file=${path#* }\n"
-    "      grep -q \":${event#-:} \" \"$file\" 2>/dev/null || continue\n"
-    "      { echo \"$event\" >>\"$file\"; } 2>/dev/null || left=1 ;;\n"
-    "    @*)\n"  // a journal: the root of tracefs, then files and what was in them
-    "      journal=${path#@} bad=\n"
-    "      [ -f \"$journal\" ] || continue\n"
-    "      { read -r root\n"
-    "        while read -r file value; do echo \"$value\" >\"$root/$file\" || bad=1; done\n"
-    "      } <\"$journal\" 2>/dev/null\n"
-    "      [ -z \"$bad\" ] && rm -f \"$journal\" || left=1 ;;\n"
-    "    *) [ ! -d \"$path\" ] || rmdir \"$path\" 2>/dev/null || left=1 ;;\n"
-    "    esac\n"
-    "  done\n"
-    "  [ -n \"$left\" ] || exit 0\n"
-    "  tries=$((tries + 1))\n"
-    "  sleep 0.05 2>/dev/null || sleep 1\n"
-    "done\n";
+// A program of its own rather than a clone sharing our memory: it shares no libc state with us, keeps none of our
+// memory alive, and the OOM killer, which kills every sharer of an address space, takes it not along with us. No shell:
+// what it does is written in native/guardian, compiled, and started from memory.
+asm(".pushsection .rodata\n"
+    ".balign 16\n"
+    ".globl ktop_guardian_begin\n"
+    ".hidden ktop_guardian_begin\n"
+    "ktop_guardian_begin:\n"
+    ".incbin \"" KTOP_GUARDIAN
+    "\"\n"
+    ".globl ktop_guardian_end\n"
+    ".hidden ktop_guardian_end\n"
+    "ktop_guardian_end:\n"
+    ".byte 0\n"
+    ".popsection\n");
+extern "C" const char ktop_guardian_begin[], ktop_guardian_end[];
+
+// A descriptor of the program; -1 where this kernel gives no memory that may be executed.
+int program_in_memory() {
+  constexpr unsigned kExecutable = 0x10;  // MFD_EXEC, since Linux 6.3
+  int fd = static_cast<int>(syscall(SYS_memfd_create, "ktop-guardian", MFD_CLOEXEC | kExecutable));
+  if (fd < 0 && errno == EINVAL) fd = static_cast<int>(syscall(SYS_memfd_create, "ktop-guardian", MFD_CLOEXEC));
+  if (fd < 0) return -1;
+  const char* from = ktop_guardian_begin;
+  while (from < ktop_guardian_end) {
+    const ssize_t n = write(fd, from, static_cast<size_t>(ktop_guardian_end - from));
+    if (n <= 0) {
+      close(fd);
+      return -1;
+    }
+    from += n;
+  }
+  return fd;
+}
 
 struct Guardian {
   std::mutex mutex;
@@ -51,38 +57,39 @@ struct Guardian {
   int instances = 0;
 
   bool start() {
+    const int program = program_in_memory();
+    if (program < 0) return false;
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+      close(program);
+      return false;
+    }
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, ends[1], 0);
     posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addchdir_np(&files, "/");
-#if defined(__GLIBC_PREREQ)
-#if __GLIBC_PREREQ(2, 34)
-    posix_spawn_file_actions_addclosefrom_np(&files, 3);  // whatever was not opened close-on-exec
-#endif
-#endif
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
-    sigset_t none, defaults;
-    sigemptyset(&none);
+    sigset_t all, defaults;
+    sigfillset(&all);
     sigfillset(&defaults);
     sigdelset(&defaults, SIGKILL);
     sigdelset(&defaults, SIGSTOP);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &all);  // nothing but KILL ends it early
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     // A session of its own: no signal from the terminal or to our process group reaches it.
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    // Called sh: a busybox is what it is called.
-    char shell[] = "sh", option[] = "-c", name[] = "ktop-guardian", path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-    char* const arguments[] = {shell, option, const_cast<char*>(kScript), name, nullptr};
-    char* const environment[] = {path, nullptr};
-    const int error = posix_spawn(&pid, "/bin/sh", &files, &attributes, arguments, environment);
+    char name[] = "ktop-guardian";
+    char* const arguments[] = {name, nullptr};
+    char* const environment[] = {nullptr};
+    const std::string path = "/proc/self/fd/" + std::to_string(program);
+    const int error = posix_spawn(&pid, path.c_str(), &files, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     close(ends[1]);
+    close(program);
     if (error) {
       close(ends[0]);
       pid = -1;

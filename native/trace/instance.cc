@@ -31,6 +31,7 @@ TraceInstance::TraceInstance(const std::string& tracefs) {
     release_instance(path_);
     if (error == EEXIST) continue;
     std::string remedy = "; run ktop as root";
+    if (error == EROFS) remedy = "; remount it writable";
     if (error == ENOENT) remedy = "; mount tracefs, or use a kernel with CONFIG_TRACING";
     if (error == ENOMEM) remedy = "; free some memory";
     throw Failure(Failure::kHost,

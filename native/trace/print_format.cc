@@ -7,6 +7,7 @@
 
 #include "print_parser.h"
 #include "symbols/kallsyms.h"
+#include "symbols/pointer_text.h"
 #include "text.h"
 
 namespace ktop {
@@ -181,16 +182,10 @@ std::string pointed(const Piece& p, const Result& r) {
   return {};
 }
 
-std::string hex(uint64_t v) {
-  char buffer[24];
-  snprintf(buffer, sizeof buffer, "0x%" PRIx64, v);
-  return buffer;
-}
-
 // %ps and %pS: the function at this address, %pS with the offset in it. Addresses of nothing stay numbers.
 std::string function(const Piece& p, uint64_t address, const Symbols* symbols) {
   const char kind = p.pointer.empty() ? '\0' : p.pointer[0];
-  if (!strchr("SsFfB", kind) || !kind || address < 1ull << 63) return hex(address);
+  if (!strchr("SsFfB", kind) || !kind || address < 1ull << 63) return pointer_text(address);
   return (symbols ? *symbols : Kallsyms::get()).name(address, kind == 'S' || kind == 'F' || kind == 'B');
 }
 
@@ -199,7 +194,7 @@ std::string plain(const Field& field, const uint8_t* raw, uint32_t size) {
   if (field.is_text) return std::string(read_text(field, raw, size));
   if (field.where == Field::kInline && (field.size == 1 || field.size == 2 || field.size == 4 || field.size == 8)) {
     const int64_t v = read_integer(field, raw, size);
-    if (field.type.find('*') != std::string::npos) return hex(static_cast<uint64_t>(v));
+    if (field.type.find('*') != std::string::npos) return pointer_text(static_cast<uint64_t>(v));
     return field.is_signed ? std::to_string(v) : std::to_string(static_cast<uint64_t>(v));
   }
   return "{" + hex_bytes(read_bytes(field, raw, size), " ") + "}";
@@ -281,7 +276,7 @@ class ParsedFormat : public PrintFormat {
         // An array of bytes shown as text, else the address of a text that is not in the record.
         if (r.kind == Result::kBytes && r.element == 1)
           return pad(p, std::string(r.bytes.substr(0, r.bytes.find('\0'))));
-        if (r.kind == Result::kInteger) return pad(p, r.value.bits ? hex(r.value.bits) : "(null)");
+        if (r.kind == Result::kInteger) return pad(p, r.value.bits ? pointer_text(r.value.bits) : "(null)");
         break;
       case 'p':
         if (r.kind == Result::kInteger && (p.pointer.empty() || strchr("SsFfBxK", p.pointer[0])))

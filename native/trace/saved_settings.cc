@@ -132,7 +132,7 @@ void SavedSettings::save(const std::string& file) {
 }
 
 bool SavedSettings::set(const std::string& file, const std::string& text, bool append) {
-  if (access((tracefs_ + "/" + file).c_str(), W_OK) != 0) return false;
+  if (!may(tracefs_ + "/" + file, W_OK)) return false;
   save(file);
   return write_whole(tracefs_ + "/" + file, text, append);
 }

@@ -109,11 +109,15 @@ std::string find_tracefs(bool mount, bool* mounted) {
   return {};
 }
 
+bool may(const std::string& path, int mode) { return faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0; }
+
 std::string read_file(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   const auto fail = [&](int error) {
-    throw Failure(Failure::kHost, "cannot read " + path + ": " + strerror(error) +
-                                      (error == EACCES || error == EPERM ? "; run ktop as root" : ""));
+    std::string remedy;
+    if (error == EACCES || error == EPERM) remedy = "; run ktop as root";
+    if (error == EMFILE || error == ENFILE) remedy = "; raise the limit (ulimit -n)";
+    throw Failure(Failure::kHost, "cannot read " + path + ": " + strerror(error) + remedy);
   };
   if (fd < 0) fail(errno);
   std::string text;
@@ -137,13 +141,13 @@ EventFormat load_format(const std::string& tracefs, const std::string& system, c
   if (tracefs.empty())
     throw Failure(Failure::kHost, "no tracefs is mounted; as root: mount -t tracefs nodev /sys/kernel/tracing");
   const std::string events = tracefs + "/events";
-  if (access(events.c_str(), X_OK) != 0) {
+  if (!may(events, X_OK)) {
     const int error = errno;
     if (error == ENOENT)
       throw Failure(Failure::kHost, "no " + events + ": this kernel has no event tracing, or " + tracefs +
                                         " is no tracefs; as root: mount -t tracefs nodev /sys/kernel/tracing");
     throw Failure(Failure::kHost, "cannot read " + events + ": " + strerror(error) +
-                                      "; run ktop as root, or remount tracefs with gid= and mode=755");
+                                      "; run ktop as root, or see docs/privileges.md for the rights it needs");
   }
   if (!is_event_word(system) || !is_event_word(name) || !has_event(tracefs, system, name))
     no_event(tracefs, system, name);

@@ -10,6 +10,8 @@ namespace ktop {
 
 // The mount point, "" when there is none. With `mount`, root mounts /sys/kernel/tracing if needed (*mounted tells).
 std::string find_tracefs(bool mount, bool* mounted);
+// What this process may do with its effective user and capabilities, as access(2) asks for the real user, without any.
+bool may(const std::string& path, int mode);
 // Whole file; throws Failure(kHost) with the path and the reason.
 std::string read_file(const std::string& path);
 // Throws Failure(kHost): no tracefs, no permission, no such event (with the nearest name).

@@ -17,17 +17,41 @@ export interface Launched {
   kill(): void;
 }
 
-/** Stops itself; woken, it becomes the program, by one exec and without a look at PATH. */
-const WRAPPER = 'kill -STOP $$; exec "$0" "$@"';
+/** First argument of a ktop that is to become another program. */
+export const HELD = '--held';
+/** Node ignores them; what it starts would, too. */
+const IGNORED = ['SIGPIPE', 'SIGXFSZ'] as const;
 const PATIENCE_MS = 10_000;
 
-/** Throws a UsageError when there is no such program. What it prints goes to stderr, or nowhere. */
-export async function launch(program: readonly string[], output: 'stderr' | 'nowhere'): Promise<Launched> {
+/** Stops itself; woken, it becomes the program, by one exec and without a look at PATH. No shell is needed for that. */
+export function become([path = '', ...args]: readonly string[]): never {
+  for (const signal of IGNORED) {
+    const nothing = () => {};
+    // Whoever stops listening leaves the default behind.
+    process.on(signal, nothing).off(signal, nothing);
+  }
+  process.title = 'ktop';
+  process.kill(process.pid, 'SIGSTOP');
+  const { KTOP_PACKED: _, ...env } = process.env;
+  if (process.execve === undefined) throw new Error('this Node.js cannot become another program');
+  return process.execve(path, [path, ...args], env as Record<string, string>);
+}
+
+/**
+ * Throws a UsageError when there is no such program. What it prints goes to stderr, or nowhere. `self`: what starts this
+ * ktop, without its arguments.
+ */
+export async function launch(
+  program: readonly string[],
+  output: 'stderr' | 'nowhere',
+  self: readonly string[],
+): Promise<Launched> {
   const [name = '', ...args] = program;
   const path = found(name);
   const shown = output === 'stderr' ? 2 : 'ignore';
   const stdin = output === 'stderr' ? 'inherit' : 'ignore';
-  const child = spawn('/bin/sh', ['-c', WRAPPER, path, ...args], { stdio: [stdin, shown, shown] });
+  const [file = '', ...words] = self;
+  const child = spawn(file, [...words, HELD, path, ...args], { stdio: [stdin, shown, shown] });
   const ended = new Promise<number>((done) => {
     child.on('error', () => done(127));
     child.on('exit', (code, signal) => done(code ?? 128 + (signal === null ? 0 : (os.signals[signal] ?? 0))));

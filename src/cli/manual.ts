@@ -11,6 +11,10 @@ type Row = CommandRow | OptionRow;
 const ENVIRONMENT = [
   ['NO_COLOR', 'no colours, as \\-\\-colour never'],
   ['TERM, COLORTERM', 'what the terminal can show'],
+  [
+    'KTOP_POINTERS',
+    '1: addresses of the kernel as they are; else as ptr_ and a number that is the same for the same one',
+  ],
   ['LANG, LC_ALL', 'without UTF\\-8 all is drawn in ASCII'],
 ] as const;
 

@@ -8,7 +8,7 @@ const OTHERS_WRITE = 0o022;
 /** In such a directory one may only remove what is one's own. */
 const STICKY = 0o1000;
 
-/** Why a file may not be run: it, or the directory it lies in, is somebody else's or can be changed by others. */
+/** Why a file may not be run: it, or a directory on the way to it, is somebody else's or can be changed by others. */
 export async function distrust(
   path: string,
   uid = process.getuid?.() ?? 0,
@@ -18,7 +18,12 @@ export async function distrust(
     const real = await realpath(path);
     const file = await stat(real);
     if (!file.isFile()) return `${path} is no file; give a ${kind} file`;
-    return distrustOf(path, file, uid) ?? distrustOf(dirname(real), await stat(dirname(real)), uid, STICKY);
+    const trouble = distrustOf(path, file, uid);
+    // Who may rename a directory on the way may put another file there.
+    for (let at = dirname(real), why = trouble; ; at = dirname(at)) {
+      why ??= distrustOf(at, await stat(at), uid, STICKY);
+      if (why !== undefined || at === dirname(at)) return why;
+    }
   } catch (error) {
     return `cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? firstLine(error)}); check its name and permissions`;
   }

@@ -14,7 +14,7 @@ const write = promisify(writeText);
 export function createOutput(path: string): FileOutput {
   let fd: number;
   try {
-    fd = openSync(path, 'wx');
+    fd = openSync(path, 'wx', 0o600);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const cause = code === 'EEXIST' ? 'is there already; nothing is overwritten' : `cannot be made (${code})`;

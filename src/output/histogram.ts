@@ -15,7 +15,7 @@ function oneHistogram(title: string, histogram: Histogram): string[] {
   const { low, high, count } = histogram;
   const most = count.reduce((greatest, value) => Math.max(greatest, value), 0);
   const label = histogram.label === '' ? '' : `${sanitise(histogram.label)} `;
-  const unit = histogram.unit === '' ? '' : `(${histogram.unit})`;
+  const unit = histogram.unit === '' ? '' : `(${sanitise(histogram.unit)})`;
   const widest = Math.max(10, String(high.at(-1) ?? 0).length);
   const head = `${`${label}${title}${unit}`.padStart(2 * widest + 4)} : ${'count'.padEnd(9)}distribution`;
   const lines = Array.from(count, (value, index) => {

@@ -22,7 +22,7 @@ export function writeRecipe(path: string, recipe: Recipe): void {
 export function writeWhole(path: string, text: string): void {
   const made = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
   try {
-    const file = openSync(made, 'wx', 0o644);
+    const file = openSync(made, 'wx', 0o600);
     try {
       const bytes = Buffer.from(text);
       for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);

@@ -64,7 +64,7 @@ class TappedSource implements Source {
     this.host = live.host;
     if (live.still !== undefined) this.still = live.still;
     if (live.commands !== undefined) this.commands = live.commands;
-    const history = remembers ? new History() : undefined;
+    const history = remembers ? new History(historyBytes()) : undefined;
     const keep = history === undefined ? {} : { keep: history.keep.bind(history) };
     this.#recorder = new Recorder({ host: live.host, version, monitors, ...keep });
     this.recording = {
@@ -262,4 +262,10 @@ class TappedSource implements Source {
     this.#release();
     return this.#ending;
   }
+}
+
+/** Test hook: KTOP_TEST_HISTORY_BYTES is how much of the past is kept, so that it is soon full. */
+function historyBytes(): number | undefined {
+  const bytes = Number(process.env.KTOP_TEST_HISTORY_BYTES);
+  return bytes > 0 ? bytes : undefined;
 }

@@ -76,4 +76,7 @@ export interface Addon {
     budget_ms: number,
   ): { readonly snapshot: NativeSnapshot; readonly ended: boolean } | undefined;
   inputClose(handle: number): void;
+
+  /** Bytes that malloc has handed out, of the whole process: for the soak test. */
+  allocated(): number;
 }

@@ -62,6 +62,14 @@ describe('which files may be run', () => {
     expect(await distrust(path)).toBeUndefined();
   });
 
+  test('so is any directory on the way: it could be renamed, and another one put there', async () => {
+    mkdirSync(at('deep'));
+    writeFileSync(at('deep/mine.mjs'), COMMAND);
+    expect(await distrust(at('deep/mine.mjs'))).toBeUndefined();
+    chmodSync(work, 0o777);
+    expect(await distrust(at('deep/mine.mjs'))).toMatch(/ktop-own-\w+ can be changed by others; /);
+  });
+
   test('a link counts for what it leads to', async () => {
     symlinkSync(file(0o666), at('link.mjs'));
     expect(await distrust(at('link.mjs'))).toMatch(/can be changed by others/);

@@ -1,6 +1,6 @@
 /*
- * A storm of one kind of event, as fast as it goes.
- * usage: storm pipe|kmalloc|udp|getppid|direct|open SECONDS [FILE]
+ * A storm of one kind of event, as fast as it goes, or so many operations a second.
+ * usage: storm pipe|kmalloc|udp|getppid|direct|open SECONDS [FILE|- [RATE]]
  *   pipe: a byte to and fro between two processes; kmalloc: pipe() and close();
  *   udp: a datagram to itself; direct: 4 KiB O_DIRECT reads of FILE; open: opens, reads and closes FILE
  * Prints {"mode","ops","seconds","ops_per_s","cpu_ms"}: cpu_ms of itself and its child.
@@ -90,6 +90,15 @@ static pid_t open_pipes(void)
 	_exit(0);
 }
 
+/* Waits until so many operations were due: a thousandth of a second at least, so that the waiting itself is rare. */
+static void keep_to(double rate, unsigned long ops, double start)
+{
+	double early = start + (double)ops * 1e3 / rate - now_ms();
+
+	if (early > 1)
+		pause_ms(early);
+}
+
 static double cpu_ms(int who)
 {
 	struct rusage use;
@@ -102,7 +111,7 @@ static double cpu_ms(int who)
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 2 ? argv[1] : "";
-	double start, seconds = argc > 2 ? atof(argv[2]) : 0, end;
+	double start, seconds = argc > 2 ? atof(argv[2]) : 0, end, rate = argc > 4 ? atof(argv[4]) : 0;
 	unsigned long ops = 0;
 	void (*op)(void) = strcmp(mode, "pipe") == 0 ? ping : strcmp(mode, "kmalloc") == 0 ? make_pipe :
 			   strcmp(mode, "udp") == 0 ? datagram : strcmp(mode, "getppid") == 0 ? call :
@@ -120,9 +129,12 @@ int main(int argc, char **argv)
 	if (op == read_block && ((file = open(argv[3], O_RDONLY | O_DIRECT)) < 0 ||
 				 posix_memalign((void **)&block, 4096, 4096) != 0))
 		die(argv[3]);
-	for (start = now_ms(), end = start + seconds * 1e3; now_ms() < end;)
+	for (start = now_ms(), end = start + seconds * 1e3; now_ms() < end;) {
 		for (int i = 0; i < 32; i++, ops++)
 			op();
+		if (rate > 0)
+			keep_to(rate, ops, start);
+	}
 	seconds = (now_ms() - start) / 1e3;
 	close(there[1]);
 	if (op == ping)

@@ -131,7 +131,7 @@ async function rootOf(path: string): Promise<string> {
 
 async function outputOf(path: string): Promise<string> {
   try {
-    await mkdir(path, { recursive: true });
+    await mkdir(path, { recursive: true, mode: 0o700 });
     return await realpath(path);
   } catch (error) {
     throw new BatchError(`cannot make ${resolve(path)} (${causeOf(error)}); give another directory with -o`);

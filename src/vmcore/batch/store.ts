@@ -53,9 +53,11 @@ interface ClustersData {
 /** Writes beside and renames into place: a reader sees the old file or the new one, whole. */
 export function writeAtomically(path: string, text: string | Buffer): void {
   const fresh = `${path}.${process.pid}.new`;
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   try {
-    const file = openSync(fresh, 'w', 0o644);
+    // Of an earlier process with our number; or a link of somebody who can write here.
+    rmSync(fresh, { force: true });
+    const file = openSync(fresh, 'wx', 0o600);
     try {
       writeFileSync(file, text);
       fsyncSync(file);
@@ -94,14 +96,14 @@ export class Store {
   /** For writing: makes the directory and keeps others out. Undefined, or why it cannot be. */
   lock(): string | undefined {
     try {
-      mkdirSync(this.directory, { recursive: true });
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     } catch (error) {
       return `cannot make ${this.directory} (${causeOf(error)}); give another directory with -o`;
     }
     const path = join(this.directory, LOCK);
     for (let attempt = 0; attempt < 2; attempt += 1) {
       try {
-        writeFileSync(path, `${process.pid}\n`, { flag: 'wx' });
+        writeFileSync(path, `${process.pid}\n`, { flag: 'wx', mode: 0o600 });
         this.#locked = true;
         return undefined;
       } catch (error) {
@@ -133,7 +135,7 @@ export class Store {
   #openIndex(): number {
     const path = join(this.directory, INDEX);
     const torn = !/(?:^|\n)$/.test(readText(path));
-    const file = openSync(path, 'a', 0o644);
+    const file = openSync(path, 'a', 0o600);
     if (torn) writeSync(file, '\n');
     return file;
   }
