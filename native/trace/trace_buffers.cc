@@ -76,7 +76,8 @@ TraceBuffers::TraceBuffers(const Setup& setup, std::vector<std::string>* notes) 
   else
     instance_ = std::make_unique<TraceInstance>(setup.tracefs);
   const TraceDirectory& instance = directory();
-  if (instance_ && !instance_->guarded()) notes->push_back("no guardian could be started: after kill -9 remove " + path());
+  if (instance_ && !instance_->guarded())
+    notes->push_back("no guardian could be started: after kill -9 remove " + path());
   instance.write("tracing_on", "0");
   instance.write("trace_clock", "mono");
   set_sizes(setup, notes);
