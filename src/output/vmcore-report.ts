@@ -191,7 +191,23 @@ const findingLines = ({ findings }: Report): string[] =>
 function blamedLines({ crash }: Report): string[] {
   const { blame } = crash;
   if (blame === undefined || blame.stack.length === 0) return [];
-  return titled(`blamed stack (${blame.from})`, blame.stack.map(frameLine));
+  return titled(`blamed stack (${blame.from})`, foldedLines(blame.stack));
+}
+
+/** A function that calls itself over and over from the same place stands there once, and how often. */
+function foldedLines(frames: readonly Frame[]): string[] {
+  const lines: string[] = [];
+  for (let at = 0; at < frames.length; ) {
+    const frame = frames[at] as Frame;
+    let end = at + 1;
+    while (end < frames.length && frameLine(frames[end] as Frame) === frameLine(frame)) end += 1;
+    const same = end - at;
+    lines.push(frameLine(frame));
+    if (same === 2) lines.push(frameLine(frame));
+    else if (same > 2) lines.push(`    ${' '.repeat(18)} … ${same - 1} times more`);
+    at = end;
+  }
+  return lines;
 }
 
 function frameLine({ function: name, offset, size, module, kind, ip }: Frame): string {

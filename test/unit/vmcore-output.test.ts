@@ -10,6 +10,7 @@ import {
   membersText,
   similarText,
 } from '../../src/output/vmcore-fleet.ts';
+import { reportJson, reportJsonPart, reportText, reportTextPart } from '../../src/output/vmcore-report.ts';
 import type { BatchResult } from '../../src/vmcore/batch/batch.ts';
 import { type CoreRecord, featuresOfRecord, recordOf } from '../../src/vmcore/batch/record.ts';
 import type { Store } from '../../src/vmcore/batch/store.ts';
@@ -104,6 +105,33 @@ describe('the text of a core', () => {
     expect(said).toContain('== CFS_RQ\nnot available: no symbol runqueues');
     expect(said).toContain('== NOT READ\ncfs_rq: no symbol runqueues');
   });
+});
+
+test('a report in two pieces is the report', () => {
+  const [json, text] = [reportJsonPart, reportTextPart].map(
+    (part) => part(full, 'head') + part(full, 'rest'),
+  );
+  expect(json).toBe(reportJson(full));
+  expect(JSON.parse(json ?? '')).toMatchObject({ ktop: 1, crash: { class: 'null-deref' }, failures: [] });
+  expect(text).toBe(reportText(full));
+});
+
+test('a stack that overflowed is no longer than what is on it', () => {
+  const once = frames(['unwrap [culprit]', 'by_thread [culprit]', 'kthread']);
+  const [unwrap, ...outer] = once;
+  if (unwrap === undefined) throw new Error('no frame');
+  const stack = [...Array.from({ length: 58 }, () => unwrap), ...outer];
+  const made = report({
+    crash: { blame: { function: 'unwrap', reason: 'innermost', from: 'below the exception', stack } },
+  });
+  const lines = reportText(made).split('\n');
+  const at = lines.findIndex((line) => line.startsWith('blamed stack'));
+  expect(lines.slice(at + 1, at + 5)).toEqual([
+    expect.stringContaining(' unwrap [culprit]'),
+    expect.stringMatching(/^ +… 57 times more$/),
+    expect.stringContaining(' by_thread [culprit]'),
+    expect.stringContaining(' kthread'),
+  ]);
 });
 
 function recordsOf(): CoreRecord[] {
