@@ -7,18 +7,36 @@
 namespace ktop {
 
 void Memo::put(int64_t key, int64_t value, Nanos now) {
-  if (entries_.size() >= kMost && entries_.find(key) == entries_.end()) {
-    for (auto it = entries_.begin(); it != entries_.end();)
-      it = now - it->second.time > ttl_ ? entries_.erase(it) : std::next(it);
-    if (entries_.size() >= kMost) entries_.clear();
+  size_t i = place(key);
+  if (!entries_[i].used) {
+    if (used_ >= kMost || 2 * (used_ + 1) > entries_.size()) {
+      make_room(now);
+      i = place(key);
+    }
+    used_++;
   }
-  entries_[key] = {value, now};
+  entries_[i] = {key, value, now, true};
+}
+
+// Grows up to a bound, then drops what has expired, then everything.
+void Memo::make_room(Nanos now) {
+  std::vector<Entry> old(used_ >= kMost ? entries_.size() : 2 * entries_.size());
+  old.swap(entries_);
+  const bool full = used_ >= kMost;
+  used_ = 0;
+  for (const Entry& entry : old) {
+    if (!entry.used || (full && expired(entry, now))) continue;
+    entries_[place(entry.key)] = entry;
+    used_++;
+  }
+  if (used_ < kMost) return;
+  std::fill(entries_.begin(), entries_.end(), Entry());
+  used_ = 0;
 }
 
 int64_t Memo::get(int64_t key, Nanos now) const {
-  const auto found = entries_.find(key);
-  if (found == entries_.end() || (ttl_ != 0 && now > found->second.time && now - found->second.time > ttl_)) return 0;
-  return found->second.value;
+  const Entry& entry = entries_[place(key)];
+  return entry.used && !expired(entry, now) ? entry.value : 0;
 }
 
 Expr Expr::constant(int64_t value) {

@@ -19,19 +19,28 @@ namespace ktop {
 // What `remember` stored: a bounded map whose entries grow old.
 class Memo {
  public:
-  explicit Memo(uint64_t ttl_ns) : ttl_(ttl_ns) {}
+  explicit Memo(uint64_t ttl_ns) : ttl_(ttl_ns), entries_(64) {}
   void put(int64_t key, int64_t value, Nanos now);
   int64_t get(int64_t key, Nanos now) const;
-  void clear() { entries_.clear(); }
 
  private:
   static constexpr size_t kMost = 65536;
   struct Entry {
-    int64_t value;
+    int64_t key, value;
     Nanos time;
+    bool used = false;
   };
+  bool expired(const Entry& entry, Nanos now) const { return ttl_ != 0 && now > entry.time && now - entry.time > ttl_; }
+  // Where the key is, or would be.
+  size_t place(int64_t key) const {
+    size_t i = static_cast<size_t>((static_cast<uint64_t>(key) * 0x9E3779B97F4A7C15ull) >> 32);
+    for (i &= entries_.size() - 1; entries_[i].used && entries_[i].key != key;) i = (i + 1) & (entries_.size() - 1);
+    return i;
+  }
+  void make_room(Nanos now);
   uint64_t ttl_;
-  std::unordered_map<int64_t, Entry> entries_;
+  std::vector<Entry> entries_;  // open addressing, at most half full
+  size_t used_ = 0;
 };
 
 // What expressions may look at besides the record.

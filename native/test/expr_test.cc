@@ -1,5 +1,8 @@
 #include "engine/expr.h"
 
+#include <map>
+#include <random>
+
 #include "test/feed.h"
 
 using namespace ktop_test;
@@ -102,6 +105,39 @@ TEST(memo_forgets) {
   CHECK_EQ(memo.get(2, 100), 0);
   for (int64_t key = 0; key < 200000; key++) memo.put(key, key + 1, 200);
   CHECK_EQ(memo.get(199999, 200), 200000);
+}
+
+TEST(memo_remembers_as_a_map_does) {
+  std::mt19937_64 random(1);
+  Memo memo(1000);
+  std::map<int64_t, std::pair<int64_t, Nanos>> oracle;
+  Nanos now = 0;
+  for (int i = 0; i < 50000; i++) {
+    now += random() % 3;
+    const int64_t key = static_cast<int64_t>(random() % 5000) * 64 - 1000;
+    if (random() % 2) {
+      oracle[key] = {i, now};
+      memo.put(key, i, now);
+      continue;
+    }
+    const auto found = oracle.find(key);
+    const bool known = found != oracle.end() && now - found->second.second <= 1000;
+    CHECK_EQ(memo.get(key, now), known ? found->second.first : 0);
+  }
+}
+
+TEST(equal_texts_have_equal_ids) {
+  std::mt19937_64 random(2);
+  Strings strings;
+  std::map<std::string, uint32_t> oracle;
+  for (int i = 0; i < 50000; i++) {
+    std::string text(random() % 20, 'a');
+    for (char& c : text) c = static_cast<char>(random() % 3 ? 0 : 'a' + random() % 2);
+    const auto [at, fresh] = oracle.emplace(text, strings.id(text));
+    CHECK_EQ(strings.id(text), at->second);
+    CHECK_EQ(strings.text(at->second), text);
+  }
+  CHECK_EQ(strings.id(""), 0u);
 }
 
 TEST(a_task_without_ids_is_a_task) {
