@@ -15,7 +15,7 @@ import { makeRecipe } from '../recipes/make.ts';
 import { readRecipe } from '../recipes/read.ts';
 import { BadRecipe, placeText, type Recipe } from '../recipes/recipe.ts';
 import { allFits, choicesOf, fitRecipe, modulesOf, viewsOf } from '../recipes/use.ts';
-import { writeRecipe, writeWhole } from '../recipes/write.ts';
+import { refuseThere, writeRecipe, writeWhole } from '../recipes/write.ts';
 import { borne, needsTracefs, onlyPanels, orSay, TRIAL_MS } from './probe-run.ts';
 import type { RecipeCommand, UseWanted } from './recipe.ts';
 import { VERSION } from './version.ts';
@@ -63,6 +63,7 @@ async function make(
   { print, untilSignalled }: RecipeRun,
 ): Promise<number> {
   const { files, output, test_ms, yes, json } = command;
+  refuseThere(output);
   const made = await makeRecipe(
     { ...command, ...files },
     {
@@ -162,7 +163,8 @@ function show(
   { print }: RecipeRun,
 ): Promise<number> {
   const recipe = readRecipe(file);
-  const fits = allFits(recipe, new Kernel(), pids[0]);
+  const kernel = new Kernel();
+  const fits = allFits(recipe, kernel, pids[0]);
   const { release, build_id, arch } = runningKernel();
   const here = { release, build_id, arch };
   if (json)
@@ -192,6 +194,8 @@ function show(
     ...(filter === null ? [] : [`  if ${filter}`]),
     ...(note === '' ? [] : [`  ${note}`]),
   ]);
+  const lacking =
+    fits.some(({ ready }) => ready?.probe?.kind.startsWith('k')) && !kernel.has('kprobe_events');
   const why = [...new Set(fits.flatMap((fit) => (fit.why === '' ? fit.notes : [fit.why, ...fit.notes])))];
   const verdict = fits.some(({ state }) => state === 'no') ? 'It does not fit here.' : 'It fits here.';
   return print(
@@ -204,6 +208,11 @@ function show(
       ...details,
       '',
       verdict,
+      ...(lacking
+        ? [
+            'It cannot be armed here: no kprobes (tracefs is not readable, or the kernel has no CONFIG_KPROBE_EVENTS).',
+          ]
+        : []),
       ...why,
       '',
     ]
@@ -318,6 +327,7 @@ async function store(
   command: Extract<RecipeCommand, { kind: 'recipe-db-make' }>,
   { print, untilSignalled }: RecipeRun,
 ): Promise<number> {
+  refuseThere(command.output);
   const line = new StatusLine();
   let said = performance.now();
   const database = await storeFunctions(

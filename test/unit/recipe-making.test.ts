@@ -161,6 +161,9 @@ test('how values are shown', () => {
   expect(displayOf('skb', 'struct sk_buff *', 'x64')).toBe('hex');
   expect(displayOf('skc_daddr', '__be32', 'x32')).toBe('ip');
   expect(displayOf('skc_dport', '__be16', 'x16')).toBe('port');
+  expect(displayOf('skc_rcv_saddr', 'unsigned int', 'x32')).toBe('ip');
+  expect(displayOf('skc_dport', 'short unsigned int', 'x16')).toBe('port');
+  expect(displayOf('skc_num', 'short unsigned int', 'x16')).toBe('dec');
   expect(displayOf('len', 'unsigned int', 'x32', 'x32')).toBe('hex');
   expect(displayOf('name', 'char *', 'string', 'string')).toBe('string');
   expect(displayOf('ret', '', '')).toBe('hex');
