@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseRecipeCommand } from '../../src/cli/recipe.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
+import { refuseComputed } from '../../src/recipes/arguments.ts';
 import { buildIdOfNotes, fingerprintOf } from '../../src/recipes/build-ids.ts';
 import { osRelease, packageFor } from '../../src/recipes/debuginfo.ts';
 import {
@@ -11,8 +12,8 @@ import {
   parseVariables,
 } from '../../src/recipes/definitions.ts';
 import { displayOf } from '../../src/recipes/display.ts';
-import { framesOf, refuseComputed } from '../../src/recipes/dwarf.ts';
 import { forPerf, isReturn, lineOf, parseQuery } from '../../src/recipes/query.ts';
+import { framesOf } from '../../src/recipes/source-lines.ts';
 import { versionOf } from '../../src/recipes/subjects.ts';
 
 describe('queries', () => {
