@@ -319,7 +319,7 @@ async function stored(
   { kind, place, database, json }: Extract<ProbeCommand, { kind: 'probe-vars' | 'probe-lines' }>,
   print: ProbeRun['print'],
 ): Promise<number> {
-  const { databaseListing } = await import('./recipe-run.ts');
+  const { databaseListing } = await import('./recipe-db.ts');
   return databaseListing(database, place, kind === 'probe-vars' ? 'vars' : 'lines', json, print);
 }
 

@@ -2,25 +2,24 @@
 import type { Monitor, Options, ProbeChoice, ProbeChoices } from '../monitors/monitor.ts';
 import { align } from '../output/align.ts';
 import type { Later } from '../output/stream.ts';
-import { agreed, complain, StatusLine } from '../output/writer.ts';
+import { agreed, complain } from '../output/writer.ts';
 import { sanitise } from '../panels/sanitise.ts';
 import { tooMuch } from '../probes/choose.ts';
 import { Kernel } from '../probes/kernel.ts';
 import { NoProbe } from '../probes/probe.ts';
 import { testProbe, tryProbe } from '../probes/tracefs.ts';
 import { isLoaded, runningKernel } from '../recipes/build-ids.ts';
-import { type ProbeDatabase, readDatabase, storedFunction, storeFunctions } from '../recipes/database.ts';
 import type { Fit } from '../recipes/fit.ts';
 import { makeRecipe } from '../recipes/make.ts';
 import { readRecipe } from '../recipes/read.ts';
 import { BadRecipe, placeText, type Recipe } from '../recipes/recipe.ts';
 import { allFits, choicesOf, fitRecipe, modulesOf, viewsOf } from '../recipes/use.ts';
-import { writeRecipe, writeWhole } from '../recipes/write.ts';
+import { refuseThere, writeRecipe } from '../recipes/write.ts';
 import { borne, needsTracefs, onlyPanels, orSay, TRIAL_MS } from './probe-run.ts';
 import type { RecipeCommand, UseWanted } from './recipe.ts';
 import { VERSION } from './version.ts';
 
-const MADE_BY = `ktop ${VERSION}`;
+export const MADE_BY = `ktop ${VERSION}`;
 
 export interface RecipeRun {
   readonly print: (text: string) => Promise<number>;
@@ -28,7 +27,7 @@ export interface RecipeRun {
 }
 
 /** A file that is no recipe is a failure, not something that this host cannot do. */
-async function orRefuse(use: () => Promise<number> | number): Promise<number> {
+export async function orRefuse(use: () => Promise<number> | number): Promise<number> {
   return orSay(async () => {
     try {
       return await use();
@@ -42,16 +41,16 @@ async function orRefuse(use: () => Promise<number> | number): Promise<number> {
 
 /** Everything but `use`, which is pictures of the monitor. */
 export function runRecipe(command: RecipeCommand, run: RecipeRun): Promise<number> {
-  return orRefuse(() => {
+  return orRefuse(async () => {
     switch (command.kind) {
       case 'recipe-make':
         return make(command, run);
       case 'recipe-show':
         return show(command, run);
       case 'recipe-db-make':
-        return store(command, run);
+        return (await import('./recipe-db.ts')).store(command, run);
       case 'recipe-db':
-        return run.print(storedText(command));
+        return run.print((await import('./recipe-db.ts')).storedText(command));
       default:
         return 0;
     }
@@ -63,6 +62,7 @@ async function make(
   { print, untilSignalled }: RecipeRun,
 ): Promise<number> {
   const { files, output, test_ms, yes, json } = command;
+  refuseThere(output);
   const made = await makeRecipe(
     { ...command, ...files },
     {
@@ -108,7 +108,7 @@ async function tested(recipe: Recipe, ms: number): Promise<Recipe> {
   return { ...recipe, probes };
 }
 
-const short = (id: string): string => id.slice(0, 8);
+export const short = (id: string): string => id.slice(0, 8);
 
 function aboutRecipe({ kernel, arch, modules, binaries, probes }: Recipe): string {
   const parts = [
@@ -162,7 +162,8 @@ function show(
   { print }: RecipeRun,
 ): Promise<number> {
   const recipe = readRecipe(file);
-  const fits = allFits(recipe, new Kernel(), pids[0]);
+  const kernel = new Kernel();
+  const fits = allFits(recipe, kernel, pids[0]);
   const { release, build_id, arch } = runningKernel();
   const here = { release, build_id, arch };
   if (json)
@@ -192,6 +193,8 @@ function show(
     ...(filter === null ? [] : [`  if ${filter}`]),
     ...(note === '' ? [] : [`  ${note}`]),
   ]);
+  const lacking =
+    fits.some(({ ready }) => ready?.probe?.kind.startsWith('k')) && !kernel.has('kprobe_events');
   const why = [...new Set(fits.flatMap((fit) => (fit.why === '' ? fit.notes : [fit.why, ...fit.notes])))];
   const verdict = fits.some(({ state }) => state === 'no') ? 'It does not fit here.' : 'It fits here.';
   return print(
@@ -204,6 +207,11 @@ function show(
       ...details,
       '',
       verdict,
+      ...(lacking
+        ? [
+            'It cannot be armed here: no kprobes (tracefs is not readable, or the kernel has no CONFIG_KPROBE_EVENTS).',
+          ]
+        : []),
       ...why,
       '',
     ]
@@ -312,137 +320,4 @@ function laterOf(
       return { text: sanitise(error.message), code: 3 };
     }
   };
-}
-
-async function store(
-  command: Extract<RecipeCommand, { kind: 'recipe-db-make' }>,
-  { print, untilSignalled }: RecipeRun,
-): Promise<number> {
-  const line = new StatusLine();
-  let said = performance.now();
-  const database = await storeFunctions(
-    { ...command, ...command.files, types_only: false },
-    {
-      made_by: MADE_BY,
-      say: (note) => complain(sanitise(note)),
-      signal: untilSignalled(),
-      progress: (done, all, name) => {
-        const text = `${done} of ${all} functions ${sanitise(name)}`;
-        if (line.seen && name === '') line.clear();
-        else if (line.seen) line.draw(text);
-        else if (performance.now() - said > 5000) {
-          said = performance.now();
-          complain(text);
-        }
-      },
-    },
-  );
-  writeWhole(command.output, `${JSON.stringify(database)}\n`);
-  if (!database.complete) complain('it was ended early: what was found until then is in the file');
-  const places = database.functions.reduce((sum, one) => sum + one.places.length, 0);
-  const lines = database.functions.reduce((sum, one) => sum + one.lines.length, 0);
-  return print(
-    `${command.output}: ${database.functions.length} functions of ${sanitise(database.of.name)}, ${lines} lines, variables at ${places} places\n`,
-  );
-}
-
-function storedText({ file, place, json }: Extract<RecipeCommand, { kind: 'recipe-db' }>): string {
-  const database = readDatabase(file);
-  if (place === '') {
-    if (json)
-      return `${JSON.stringify({
-        ktop: 1,
-        of: database.of,
-        complete: database.complete,
-        functions: database.functions.map(({ name, file: source, lines, places }) => ({
-          name,
-          file: source,
-          lines: lines.length,
-          places: places.length,
-        })),
-      })}\n`;
-    const rows = database.functions.map(({ name, file: source, lines, places }) =>
-      [name, String(lines.length), String(places.length), source].map((text) => sanitise(text)),
-    );
-    const { name, release, build_id } = database.of;
-    return `${[
-      sanitise(
-        `${name}${release === '' ? '' : ` ${release}`} build ${short(build_id)}${database.complete ? '' : ', not complete'}`,
-      ),
-      ...align([['FUNCTION', 'LINES', 'PLACES', 'FILE'], ...rows], [false, true, true, false]),
-    ].join('\n')}\n`;
-  }
-  return json
-    ? `${JSON.stringify({ ktop: 1, of: database.of, ...storedAt(database, place) })}\n`
-    : storedListing(database, place);
-}
-
-/** A function, or what there is at one line of it. */
-function storedAt(database: ProbeDatabase, place: string) {
-  const [, name = place, line] = /^(.*?)(?::(\d+))?$/.exec(place) ?? [];
-  const found = storedFunction(database, name);
-  if (line === undefined) return { function: found };
-  const number = Number(line);
-  const at = found.places.find((one) => one.line === number);
-  if (at === undefined && !found.lines.some((one) => one.line === number))
-    throw new NoProbe(
-      'host',
-      `the database has nothing at line ${line} of ${name}; see ktop recipe db FILE ${name}`,
-    );
-  return {
-    function: {
-      ...found,
-      lines: found.lines.filter((one) => one.line === number),
-      places: at === undefined ? [] : [at],
-    },
-  };
-}
-
-/** For the eye: what perf shows, from the file. `part`: lines alone, or variables alone. */
-export function storedListing(
-  database: ProbeDatabase,
-  place: string,
-  part: 'all' | 'lines' | 'vars' = 'all',
-): string {
-  const { function: found } = storedAt(database, place);
-  const text: string[] = [];
-  if (part !== 'vars') {
-    if (found.file !== '') text.push(`<${found.name}@${found.file}>`);
-    for (const { line, text: source, probed } of found.lines)
-      text.push(`${(probed ? String(line) : '').padStart(7)}  ${source}`.trimEnd());
-    if (found.lines.length === 0 && part === 'lines')
-      throw new NoProbe(
-        'host',
-        `the database has no lines of ${place}; store them with --lines and --src DIR`,
-      );
-  }
-  if (part !== 'lines') {
-    for (const { line, places, variables } of found.places) {
-      text.push(`variables at ${found.name}${line === null ? '' : `:${line}`} (${places.join(', ')})`);
-      for (const { name, type } of variables) text.push(`    ${type} ${name}`);
-      if (variables.length === 0) text.push('    none');
-    }
-    if (found.places.length === 0 && part === 'vars')
-      throw new NoProbe('host', `the database has no variables of ${place}; store them with --vars`);
-  }
-  return `${text.map((line) => sanitise(line)).join('\n')}\n`;
-}
-
-/** `ktop probe lines` and `vars`, from a database. */
-export function probeListing(file: string, place: string, part: 'lines' | 'vars', json: boolean): string {
-  const database = readDatabase(file);
-  if (json)
-    return `${JSON.stringify({ ktop: 1, from: 'db', of: database.of, ...storedAt(database, place) })}\n`;
-  return storedListing(database, place, part);
-}
-
-/** For the command line of probes, which has its own way to say what is wrong. */
-export function databaseListing(
-  file: string,
-  place: string,
-  part: 'lines' | 'vars',
-  json: boolean,
-  print: RecipeRun['print'],
-): Promise<number> {
-  return orRefuse(() => print(probeListing(file, place, part, json)));
 }

@@ -4,10 +4,10 @@ import { withElf } from '../probes/elf.ts';
 import { NoProbe } from '../probes/probe.ts';
 import { isLine, isSymbol } from './check.ts';
 import { parseLines, parseVariables, type SourceLine, type VariablesAt } from './definitions.ts';
-import type { Subject } from './dwarf.ts';
 import { askPerf } from './perf.ts';
 import { readBounded } from './read.ts';
 import { BadRecipe } from './recipe.ts';
+import type { Subject } from './subject.ts';
 import { type Sources, Subjects } from './subjects.ts';
 
 const FORMAT = 'ktop-probe-db';

@@ -5,6 +5,9 @@ import type { Display } from './recipe.ts';
 
 /** Numbers that are no amounts: their bits mean something. */
 const BITS = /flag|mode|mask|addr|hash|cookie|ptr|bits|magic|csum/i;
+/** In network order, as sockets and packets have them. */
+const ADDRESS = /(?:^|_)(?:[sd]addr|s_addr)$/;
+const PORT = /(?:^|_)(?:[sd]port|sin_port)$/;
 const BYTES = /(?:^|_)(?:len|size|bytes|length|nbytes)(?:$|_)|^size_t$/;
 
 /** `typed`: what was asked for behind the colon; it goes first. */
@@ -12,8 +15,9 @@ export function displayOf(name: string, ctype: string, type: string, typed = '')
   if (/^u?string$|^char\[/.test(type) || typed.includes('string')) return 'string';
   if (/^x/.test(typed) || /^sym/.test(type)) return 'hex';
   if (/^[us]\d/.test(typed)) return 'dec';
-  if (ctype === '__be32') return 'ip';
-  if (ctype === '__be16') return 'port';
+  // Types that a kernel carries itself have lost their other names: those of members must do.
+  if (ctype === '__be32' || (ctype === 'unsigned int' && ADDRESS.test(name))) return 'ip';
+  if (ctype === '__be16' || (ctype === 'short unsigned int' && PORT.test(name))) return 'port';
   if (ctype.endsWith('*')) return 'hex';
   if (BYTES.test(name) || ctype === 'size_t' || ctype === 'ssize_t') return 'bytes';
   if (type.startsWith('s')) return 'dec';

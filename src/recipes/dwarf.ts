@@ -1,53 +1,18 @@
 /** A query → a probe, by debug information: perf reads it, and what perf says is not believed before it is checked. */
 
 import { sanitise } from '../panels/sanitise.ts';
-import { typeOf } from '../probes/btf-args.ts';
 import { withElf } from '../probes/elf.ts';
 import { NoProbe } from '../probes/probe.ts';
-import type { Btf } from '../vmcore/kernel/btf.ts';
-import { isFetch, isSymbol, isType } from './check.ts';
+import { argumentsOf } from './arguments.ts';
 import { type Definition, parseDefinitions, parseVariables } from './definitions.ts';
-import { displayOf, memberType, typeName } from './display.ts';
-import type { Image } from './image.ts';
-import { ask, askPerf, type Said } from './perf.ts';
+import { askPerf, type Said } from './perf.ts';
 import { forPerf, isReturn, lineOf, type Query } from './query.ts';
-import { FEW_PLACES, MOST, type RecipeArgument, type RecipeKind, type RecipePlace } from './recipe.ts';
+import { FEW_PLACES, MOST, type RecipePlace } from './recipe.ts';
+import { chainAt, type Frame, type Line } from './source-lines.ts';
+import type { Found, Host, Subject } from './subject.ts';
 
 /** Lines from the head of a function to its first that has code, at most. */
 const MOST_DECLARED = 12;
-
-/** Whose functions are asked about. */
-export interface Subject {
-  /** For the eye: `vmlinux-6.1.0`, `loop.ko`, `/usr/bin/bash`. */
-  readonly label: string;
-  /** What perf is told before the question. */
-  readonly options: readonly string[];
-  /** Of a kernel or module; undefined of a program. */
-  readonly image: Image | undefined;
-  /** Of a program. */
-  readonly path: string;
-  /** Of members, where the kernel carries them. */
-  readonly types: Btf | undefined;
-  /** What brings its debug information, when that is missing. */
-  readonly remedy: string;
-}
-
-export interface Found {
-  readonly event: string;
-  readonly kind: RecipeKind;
-  readonly places: readonly RecipePlace[];
-  readonly args: readonly RecipeArgument[];
-  readonly maxactive: number | null;
-  readonly notes: readonly string[];
-}
-
-/** A function of the file that a place lies in. */
-interface Host {
-  readonly symbol: string;
-  /** Into the function. */
-  readonly offset: number;
-  readonly size: number;
-}
 
 /** Where a function is found at all: its own entry, and the functions that it is inlined into. */
 interface Hosts {
@@ -336,7 +301,7 @@ export class DwarfMaker {
     const lines: (Line | undefined)[] = [];
     for (const [index, one] of definitions.slice(0, FEW_PLACES).entries()) {
       const host = hosts[index] as Host;
-      const chain = await this.#chainAt(one, host, subject);
+      const chain = await chainAt(one, host, subject, this.#signal);
       const own = chain.find(({ name }) => name === query.symbol);
       const [inner] = chain;
       if (own === undefined && inner !== undefined && (await this.#isBehind(inner, query, subject)))
@@ -361,58 +326,13 @@ export class DwarfMaker {
     const [place] = places;
     const [definition] = definitions;
     if (place === undefined || definition === undefined) return false;
-    const entry = (await this.#chainAt(definition, place, subject)).find(({ name }) => name === query.symbol);
+    const entry = (await chainAt(definition, place, subject, this.#signal)).find(
+      ({ name }) => name === query.symbol,
+    );
     if (entry === undefined || entry.file !== inner.file) return false;
     const short = line - (inner.line - entry.line);
     return short >= 0 && short <= MOST_DECLARED;
   }
-
-  async #chainAt(one: Definition, host: Host, { image, path }: Subject): Promise<Frame[]> {
-    let args: string[];
-    if (image === undefined) {
-      const address = withElf(path, (elf) => elf.addressAt(one.offset));
-      if (address === undefined) return [];
-      args = ['-e', path, `0x${address.toString(16)}`];
-    } else {
-      const [found] = image.functions(host.symbol);
-      if (found === undefined) return [];
-      const section = image.module === '' ? [] : ['-j', found.section];
-      args = ['-e', image.path, ...section, `0x${(found.address + BigInt(host.offset)).toString(16)}`];
-    }
-    const said = await ask('addr2line', ['-f', '-i', ...args], { ms: 60_000, signal: this.#signal });
-    return said === undefined || said.code !== 0 ? [] : framesOf(said.stdout);
-  }
-}
-
-interface Line {
-  readonly file: string;
-  readonly line: number;
-}
-
-interface Frame extends Line {
-  readonly name: string;
-}
-
-/** Pairs of lines: function, file:line; the innermost first. */
-export function framesOf(text: string): Frame[] {
-  const lines = text.split('\n');
-  const frames: Frame[] = [];
-  for (let at = 0; at + 1 < lines.length; at += 2) {
-    const place = /^(.*):(\d+)(?: \(discriminator \d+\))?$/.exec(lines[at + 1] ?? '');
-    const name = lines[at] ?? '';
-    if (name === '' || name === '??' || place === null) continue;
-    frames.push({ name: sanitise(name), file: shortFile(sanitise(place[1] ?? '')), line: Number(place[2]) });
-  }
-  return frames;
-}
-
-/** Without the directory it was built in: `net/ipv4/tcp.c`. */
-function shortFile(path: string): string {
-  const inKernel =
-    /(?:^|\/)((?:arch|block|certs|crypto|drivers|fs|include|init|io_uring|ipc|kernel|lib|mm|net|security|sound|virt)\/.*)$/.exec(
-      path.replace(/\/\.\//g, '/'),
-    );
-  return (/(?:^|\/)(?:linux|build)[^/]*\//.test(path) ? inKernel?.[1] : undefined) ?? path;
 }
 
 /** What the compiler has cut off a function: `vfs_read.cold`. */
@@ -444,96 +364,4 @@ function notesOn(query: Query, hosts: Hosts | undefined): string[] {
     : [
         `${query.symbol} is inlined into ${others.slice(0, 3).join(', ')} too: returns from there are not seen`,
       ];
-}
-
-/** Names that come twice get a number: an event has each once. */
-function argumentsOf(
-  all: readonly Definition[],
-  query: Query,
-  variables: ReadonlyMap<string, string>,
-  { types }: Subject,
-): RecipeArgument[] {
-  const [first] = all as readonly [Definition, ...Definition[]];
-  // Where all variables are asked for, what was typed does not stand beside what came of it.
-  const typed =
-    query.args.length === first.args.length && !query.args.some((word) => /^\$(?:vars|params)/.test(word));
-  const taken = new Map<string, number>();
-  const returned = types?.prototype(query.symbol)?.returns;
-  return first.args.map(({ name, fetch, type: said }, index) => {
-    const type = fetch === '$retval' && said === '' && returned !== undefined ? typeOf(returned) : said;
-    const word = typed ? (query.args[index] ?? '') : name;
-    const value = word.replace(/^[A-Za-z_]\w*=/, '').replace(/:[a-z]\w*(?:@\S+)?$/, '');
-    const wanted = /:([a-z]\w*)$/.exec(word)?.[1] ?? '';
-    const root = /^[A-Za-z_]\w*/.exec(value)?.[0] ?? '';
-    const ctype = ctypeOf(value, root, query, variables, types);
-    for (const [at, one] of all.entries()) {
-      const here = one.args[index]?.fetch ?? '';
-      refuseComputed(root, value, wanted, here, query);
-      // What perf writes for a variable that one of several places does not have.
-      if (here === '\\deade12d')
-        throw new NoProbe(
-          'host',
-          `${root} is optimised away in ${all.length === 1 ? 'the' : `one of the ${all.length}`} place${all.length === 1 ? '' : 's'} of ${query.symbol}${query.where} (${at + 1}.: ${one.symbol === '' ? `0x${one.offset.toString(16)}` : `${one.symbol}+${one.offset}`}); take another line, or leave it out`,
-        );
-      if (!isFetch(here))
-        throw new NoProbe(
-          'host',
-          `${name}=${here}, which perf gives for ${query.text}, is nothing that a recipe takes; leave it out`,
-        );
-    }
-    if (!isType(type) || !isSymbol(name))
-      throw new NoProbe(
-        'host',
-        `${name}=${fetch}:${type}, which perf gives for ${query.text}, is nothing that a recipe takes; leave it out`,
-      );
-    const before = taken.get(name) ?? 0;
-    taken.set(name, before + 1);
-    return {
-      name: `${name}${before === 0 ? '' : `_${before + 1}`}`.slice(0, 31),
-      ctype,
-      fetch,
-      type,
-      display: displayOf(name, ctype, type, wanted),
-    };
-  });
-}
-
-/**
- * A variable that the compiler has put nowhere, since it is a register and a bit: debug information says so, and perf fetches
- * the memory there instead. Variables do lie in memory, but on the stack.
- */
-export function refuseComputed(
-  root: string,
-  value: string,
-  type: string,
-  fetch: string,
-  { symbol, where }: Pick<Query, 'symbol' | 'where'>,
-): void {
-  if (root === '' || value.includes('[') || type.includes('string')) return;
-  const layers = fetch.match(/[+-]u?\d+\(/g) ?? [];
-  const arrows = value.match(/->/g) ?? [];
-  if (layers.length <= arrows.length) return;
-  const [, by = '0', register = ''] = /([+-]\d+)\(%(\w+)\)+$/.exec(fetch) ?? [];
-  const offset = Number(by);
-  const onStack = register === 'sp' || (register === 'bp' && (offset < 0 || offset >= 16));
-  if (register === '' || onStack || /^x(?:29|31)$/.test(register)) return;
-  throw new NoProbe(
-    'host',
-    `${root} is not stored at ${symbol}${where} but computed from register ${register} ${offset < 0 ? '-' : '+'} ${Math.abs(offset)}, and perf would read what lies in memory there; leave it out, or take another line`,
-  );
-}
-
-function ctypeOf(
-  value: string,
-  root: string,
-  query: Query,
-  variables: ReadonlyMap<string, string>,
-  types: Btf | undefined,
-): string {
-  if (value === '$retval') {
-    const returns = types?.prototype(query.symbol)?.returns;
-    return returns === undefined ? '' : typeName(returns);
-  }
-  const own = variables.get(root) ?? '';
-  return value === root ? own : memberType(value, own, types);
 }

@@ -1,7 +1,7 @@
 /** `ktop recipe make`: queries → a recipe, on the machine that has what the target has not. */
 import { NoProbe } from '../probes/probe.ts';
 import { programBuildId, runningKernel } from './build-ids.ts';
-import { DwarfMaker, type Found } from './dwarf.ts';
+import { DwarfMaker } from './dwarf.ts';
 import { parseQuery, type Query } from './query.ts';
 import {
   FORMAT,
@@ -12,6 +12,7 @@ import {
   type RecipeView,
   VERSION_OF_FORMAT,
 } from './recipe.ts';
+import type { Found } from './subject.ts';
 import { type Sources, Subjects } from './subjects.ts';
 import { makeFromTypes, queryText } from './types-only.ts';
 

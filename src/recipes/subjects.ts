@@ -8,10 +8,11 @@ import { findProgram } from '../probes/programs.ts';
 import { programBuildId, runningFingerprint, runningKernel } from './build-ids.ts';
 import { isPath } from './check.ts';
 import { fetchVmlinux, findModule, findVmlinux, packageFor, programPackage } from './debuginfo.ts';
-import type { DwarfMaker, Subject } from './dwarf.ts';
+import type { DwarfMaker } from './dwarf.ts';
 import { Image } from './image.ts';
 import type { Query } from './query.ts';
 import type { KernelId } from './recipe.ts';
+import type { Subject } from './subject.ts';
 
 /** Where debug information is. */
 export interface Sources {

@@ -6,9 +6,9 @@ import { kernelFunction } from '../probes/resolve.ts';
 import { isTypesQuery } from './check.ts';
 import { parseDefinition } from './definitions.ts';
 import { displayOf, memberType, typeName } from './display.ts';
-import type { Found } from './dwarf.ts';
 import { isReturn, type Query } from './query.ts';
 import type { RecipeArgument, RecipePlace } from './recipe.ts';
+import type { Found } from './subject.ts';
 
 /** Looked up on this kernel. Throws a NoProbe. */
 export function resolveQuery(text: string, kernel: Kernel): ReadyProbe {

@@ -18,6 +18,12 @@ export function writeRecipe(path: string, recipe: Recipe): void {
   writeWhole(path, `${JSON.stringify(recipe, null, 1)}\n`);
 }
 
+/** Before the work is done that it is for. Throws a BadRecipe. */
+export function refuseThere(path: string): void {
+  if (existsSync(path))
+    throw new BadRecipe(`${path} is there already; nothing is overwritten, write to another name`);
+}
+
 /** A new file: made beside its place, then given its name. Nothing is overwritten. */
 export function writeWhole(path: string, text: string): void {
   const made = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);

@@ -2,7 +2,7 @@
  * The rocket: a recipe is made here, of the debug information of a guest's kernel, and used in that guest, which has none. The
  * same recipe on another kernel is refused.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -39,6 +39,7 @@ const net = require('node:net');
 const server = net.createServer((peer) => peer.resume()).listen(0, '127.0.0.1', async () => {
   const socket = net.connect(server.address().port, '127.0.0.1');
   await new Promise((resolve) => socket.on('connect', resolve));
+  socket.setNoDelay(true);
   for (const size of [${SIZES.join(', ')}]) {
     socket.write(Buffer.alloc(size));
     await new Promise((resolve) => setTimeout(resolve, 300));
@@ -182,6 +183,15 @@ describe('a recipe of the debug information of a kernel', () => {
     expect(stderr).toMatch(said);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+  });
+
+  test('it is tested on its own kernel, or not at all', async () => {
+    const { code, stderr, stdout } = await make('untested.ktprobe', '--test', '1', 'vfs_read');
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    expect(stderr).toMatch(
+      new RegExp(`^ktop: recipe is for ${OLD.release} build ${buildId.slice(0, 8)}, this is `),
+    );
+    expect(existsSync(join(work, 'untested.ktprobe'))).toBe(false);
   });
 
   test('lines and variables, stored to be looked up', async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseRecipeCommand } from '../../src/cli/recipe.ts';
 import { UsageError } from '../../src/cli/usage-error.ts';
+import { refuseComputed } from '../../src/recipes/arguments.ts';
 import { buildIdOfNotes, fingerprintOf } from '../../src/recipes/build-ids.ts';
 import { osRelease, packageFor } from '../../src/recipes/debuginfo.ts';
 import {
@@ -11,8 +12,8 @@ import {
   parseVariables,
 } from '../../src/recipes/definitions.ts';
 import { displayOf } from '../../src/recipes/display.ts';
-import { framesOf, refuseComputed } from '../../src/recipes/dwarf.ts';
 import { forPerf, isReturn, lineOf, parseQuery } from '../../src/recipes/query.ts';
+import { framesOf } from '../../src/recipes/source-lines.ts';
 import { versionOf } from '../../src/recipes/subjects.ts';
 
 describe('queries', () => {
@@ -161,6 +162,9 @@ test('how values are shown', () => {
   expect(displayOf('skb', 'struct sk_buff *', 'x64')).toBe('hex');
   expect(displayOf('skc_daddr', '__be32', 'x32')).toBe('ip');
   expect(displayOf('skc_dport', '__be16', 'x16')).toBe('port');
+  expect(displayOf('skc_rcv_saddr', 'unsigned int', 'x32')).toBe('ip');
+  expect(displayOf('skc_dport', 'short unsigned int', 'x16')).toBe('port');
+  expect(displayOf('skc_num', 'short unsigned int', 'x16')).toBe('dec');
   expect(displayOf('len', 'unsigned int', 'x32', 'x32')).toBe('hex');
   expect(displayOf('name', 'char *', 'string', 'string')).toBe('string');
   expect(displayOf('ret', '', '')).toBe('hex');
