@@ -313,8 +313,8 @@ void FileSession::resolve_events() {
   for (auto& format : formats) views.push_back(format.get());
   wish_.symbols = &world_->symbols();
   pipeline_ = std::make_unique<Pipeline>(plan_, std::move(formats), slots, *world_);
-  sieve_ =
-      std::make_unique<Sieve>(*pipeline_, plan_.cpus, plan_.sampler.exclude_idle, static_cast<uint16_t>(clock_slot));
+  sieve_ = std::make_unique<Sieve>(*pipeline_, plan_.all_cpus ? std::vector<int>() : plan_.cpus,
+                                   plan_.sampler.exclude_idle, static_cast<uint16_t>(clock_slot));
   for (size_t i = 0; i < views.size(); i++) {
     if (filters_[i].empty()) continue;
     sieve_->filter(static_cast<uint16_t>(i), EventFilter::compile(filters_[i], *views[i], world_->symbols()));

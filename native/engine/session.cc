@@ -193,7 +193,7 @@ void Session::resolve_events() {
   for (OperatorSpec& op : plan_.operators) op.idle_blind = host.loses_idle;
   pipeline_ = std::make_unique<Pipeline>(plan_, std::move(formats), slot_of);
   spec_.graph = plan_.graph;
-  spec_.cpus = plan_.cpus;
+  if (!plan_.all_cpus) spec_.cpus = plan_.cpus;
   spec_.pages = plan_.mmap_pages;
   spec_.steady = plan_.steady;
   if (host.clock) spec_.sampler = plan_.sampler;
