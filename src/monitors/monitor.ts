@@ -118,7 +118,7 @@ export interface ObjectChoice extends EventChoice {
 }
 
 /** On one of the CPUs asked for; undefined: there is nothing to choose. */
-export function onCpus({ cpus }: Options): Expr | undefined {
+export function onCpus({ cpus }: { readonly cpus?: readonly number[] | undefined }): Expr | undefined {
   return cpus === undefined ? undefined : `oneof($cpu, ${cpus.join(', ')})`;
 }
 
