@@ -173,6 +173,7 @@ Plan plan_of(const Napi::Object& object) {
     }
   }
   each(object, "cpus", [&](Napi::Value v) { plan.cpus.push_back(v.ToNumber().Int32Value()); });
+  plan.all_cpus = flag(object, "all_cpus");
   plan.mmap_pages = static_cast<uint32_t>(number(object, "mmap_pages"));
   if (object.Get("graph").IsObject()) plan.graph = graph_of(object.Get("graph").As<Napi::Object>());
   each(object, "command", [&](Napi::Value v) { plan.command.push_back(v.ToString().Utf8Value()); });

@@ -66,7 +66,7 @@ class Descriptors final : public Operator {
 
   bool wants_states() const override { return !spec_.pids.empty(); }
   // What it has open is read before anything is told of it.
-  void on_initial_state(uint32_t tid, char, Nanos now, Engine& engine) override {
+  void on_initial_state(uint32_t tid, char, uint32_t, Nanos now, Engine& engine) override {
     const uint32_t pid = engine.tasks.pid(tid);
     if (std::find(spec_.pids.begin(), spec_.pids.end(), pid) != spec_.pids.end() && !files_.knows(pid))
       files_.seed(pid, now);

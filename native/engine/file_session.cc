@@ -102,6 +102,18 @@ bool serves_nothing(const Plan& plan, const PerfDataFile& file) {
   return find_sampler(file, plan) < 0;
 }
 
+// The silence of a CPU is seen only where it is known whose ticks they are.
+bool lacks_cpus(const Plan& plan, const PerfDataFile& file) {
+  const auto by_cpu = [](const OperatorSpec& op) { return op.op == "gap"; };
+  const auto blind = [](const FileEvent& event) {
+    return (event.is_tracepoint() || event.sampler_rank()) && !event.layout.has(PERF_SAMPLE_CPU);
+  };
+  return std::any_of(plan.operators.begin(), plan.operators.end(), by_cpu) &&
+         std::any_of(file.events.begin(), file.events.end(), blind);
+}
+
+constexpr const char* kNoCpus = "it does not say on which CPU its events were; record it with: perf record -a";
+
 // Names of functions appear in what the plan shows.
 bool shows_symbols(const Plan& plan) {
   const auto mentions = [](const Named& named) {
@@ -164,6 +176,8 @@ PlanCheck check_plan(const Plan& plan, const PerfDataFile& file) {
     no("it is made of readings of /proc, and a perf.data file has none");
   else if (serves_nothing(plan, file))
     no(plan.events.empty() ? no_samples(file, plan) : no_event(file, plan, called(plan.events[0])));
+  else if (lacks_cpus(plan, file))
+    no(kNoCpus);
   for (const PollSpec& poll : plan.polls)
     check.missing.emplace_back("readings of /proc", reads(poll) + " are not in a perf.data file");
   return check;
@@ -234,6 +248,7 @@ FileSession::FileSession(const Plan& plan, std::shared_ptr<const PerfDataFile> f
                                       "perf.data file has none; run it on the host itself");
   check_cpus();
   resolve_events();
+  if (lacks_cpus(plan_, *file_)) throw Failure(Failure::kHost, file_->path + " cannot serve this monitor: " + kNoCpus);
   make_notes();
   reader_ = std::make_unique<PerfDataReader>(file_, wish_);
   for (auto& [tid, name] : file_->tracing.names) {
@@ -313,8 +328,8 @@ void FileSession::resolve_events() {
   for (auto& format : formats) views.push_back(format.get());
   wish_.symbols = &world_->symbols();
   pipeline_ = std::make_unique<Pipeline>(plan_, std::move(formats), slots, *world_);
-  sieve_ =
-      std::make_unique<Sieve>(*pipeline_, plan_.cpus, plan_.sampler.exclude_idle, static_cast<uint16_t>(clock_slot));
+  sieve_ = std::make_unique<Sieve>(*pipeline_, plan_.all_cpus ? std::vector<int>() : plan_.cpus,
+                                   plan_.sampler.exclude_idle, static_cast<uint16_t>(clock_slot));
   for (size_t i = 0; i < views.size(); i++) {
     if (filters_[i].empty()) continue;
     sieve_->filter(static_cast<uint16_t>(i), EventFilter::compile(filters_[i], *views[i], world_->symbols()));

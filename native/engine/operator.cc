@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "perf/transport.h"
@@ -152,12 +153,11 @@ TaskFilter::TaskFilter(const OperatorSpec& spec, const Engine& engine)
       comm_(spec.comm),
       self_(spec.others && engine.world.here() ? static_cast<uint32_t>(getpid()) : 0) {}
 
-// Either is enough, as with task-state: a process by its number, others by their name.
 bool TaskFilter::matches(uint32_t tid, Engine& engine) {
   const Task& task = engine.tasks.get(tid);
-  for (int64_t pid : pids_)
-    if (pid == task.pid || pid == tid) return true;
-  if (comm_.empty()) return false;
+  const auto is_task = [&](int64_t pid) { return pid == task.pid || pid == tid; };
+  if (!pids_.empty() && std::none_of(pids_.begin(), pids_.end(), is_task)) return false;
+  if (comm_.empty()) return true;
   const auto found = known_.find(task.comm);
   if (found != known_.end()) return found->second;
   const bool match = fnmatch(comm_.c_str(), engine.strings.text(task.comm).c_str(), 0) == 0;

@@ -125,7 +125,7 @@ class Operator {
   virtual void on_start(Nanos /*now*/) {}
   // The state letter of a task found at start; only operators that ask for it are told.
   virtual bool wants_states() const { return false; }
-  virtual void on_initial_state(uint32_t /*tid*/, char, Nanos, Engine&) {}
+  virtual void on_initial_state(uint32_t /*tid*/, char, uint32_t /*cpu*/, Nanos, Engine&) {}
   // The event of which a record is made up for what had begun before we looked; its clause is told of each.
   virtual bool wants_open(uint32_t /*clause*/) const { return false; }
   virtual void on_open(uint32_t /*clause*/, const Record&, Engine&) {}

@@ -99,9 +99,9 @@ void Pipeline::seed_from_proc(Nanos now) {
   bool states = false;
   for (auto& op : operators_) states |= op->wants_states();
   tasks_.scan(
-      [&](uint32_t tid, char letter) {
+      [&](uint32_t tid, char letter, uint32_t cpu) {
         for (auto& op : operators_)
-          if (op->wants_states()) op->on_initial_state(tid, letter, now, engine_);
+          if (op->wants_states()) op->on_initial_state(tid, letter, cpu, now, engine_);
       },
       states);
   seed_open_calls(now);

@@ -66,7 +66,7 @@ struct OperatorSpec {
   OpenSpec open;
   bool early = false, others = false;
   std::string measure;
-  std::vector<int64_t> cpus;
+  std::vector<int64_t> cpus;  // state: only what lies on these
   uint32_t busy_pct = 0, busy_frequency = 0;
   std::string states, quiet_states;
   std::string comm;
@@ -101,6 +101,7 @@ struct Plan {
   std::string sampler_counter;   // "split-lock": that counter instead of the clock
   bool sample_hardware = false;  // the best counter there is, else the clock
   std::vector<int> cpus;
+  bool all_cpus = false;  // events of all CPUs are taken, operators choose among them
   uint32_t mmap_pages = 0;
   GraphSpec graph;
   std::vector<std::string> notes;    // of an `otherwise`: to be said with every snapshot

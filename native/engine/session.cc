@@ -46,7 +46,11 @@ std::string no_instances(const Host& host) {
 
 bool may_make_instances(const Host& host) { return !host.tracefs.empty() && may(host.tracefs + "/instances", W_OK); }
 
-bool only_samples(const Plan& plan) { return plan.events.empty() && plan.polls.empty(); }
+// Without samples there would be nothing to see.
+bool needs_samples(const Plan& plan) {
+  const auto optional = [](const EventSpec& event) { return event.is_optional; };
+  return plan.polls.empty() && std::all_of(plan.events.begin(), plan.events.end(), optional);
+}
 
 // Where every event counts: it slows the observed load half as much as perf samples do, and no host was met on which it
 // drops events of idle CPUs, as some do with perf. Its reader costs more, so the others stay with perf.
@@ -205,7 +209,7 @@ void Session::resolve_events() {
   for (OperatorSpec& op : plan_.operators) op.idle_blind = host.loses_idle;
   pipeline_ = std::make_unique<Pipeline>(plan_, std::move(formats), slot_of);
   spec_.graph = plan_.graph;
-  spec_.cpus = plan_.cpus;
+  if (!plan_.all_cpus) spec_.cpus = plan_.cpus;
   spec_.pages = plan_.mmap_pages;
   spec_.steady = plan_.steady;
   if (host.clock) spec_.sampler = plan_.sampler;
@@ -225,7 +229,7 @@ void Session::resolve_events() {
     if (!note.empty()) standing_notes_.push_back(note);
   }
   if (plan_.sampler.on() && !host.clock) {
-    if (only_samples(plan_)) throw Failure(Failure::kHost, no_samples(host));
+    if (needs_samples(plan_)) throw Failure(Failure::kHost, no_samples(host));
     standing_notes_.push_back(no_samples(host));
   }
 }
@@ -463,8 +467,7 @@ PlanCheck check_plan(const Plan& plan) {
   }
   check.backend = plan.events.empty() && !plan.sampler.on() ? "/proc" : "perf";
   const bool instances = may_make_instances(host);
-  if (plan.backend == "tracefs" || (plan.backend.empty() && plan.complete && host.loses_idle && instances))
-    check.backend = "tracefs";
+  if (check.backend == "perf" && prefers_tracefs(plan, host)) check.backend = "tracefs";
   const auto no = [&check](const std::string& why) {
     if (check.ok) check.why = why;
     check.ok = false;
@@ -496,10 +499,14 @@ PlanCheck check_plan(const Plan& plan) {
     no("perf refuses system-wide tracepoints (" + host.why +
        "); run as root, or with CAP_PERFMON and the right to read tracefs (docs/privileges.md)");
   if (plan.sampler.on() && !host.clock) {
-    if (only_samples(plan))
+    if (needs_samples(plan))
       no(no_samples(host));
     else
       check.missing.emplace_back("cpu-clock", no_samples(host));
+  } else if (plan.sample_hardware && !host.hardware) {
+    check.missing.emplace_back("cycle counter",
+                               "the CPU clock samples instead; code that runs with interrupts off is seen where it "
+                               "turns them on again, guests and host are not told apart");
   }
   for (const PollSpec& poll : plan.polls)
     for (auto& [column, name] : poll.events) {
@@ -518,6 +525,11 @@ PlanCheck check_plan(const Plan& plan) {
     } catch (const Failure& failure) {
       no(failure.what());
     }
+  }
+  for (const PollSpec& poll : plan.polls) {
+    if (!check.ok) break;
+    const std::string why = why_no_hardware_count(poll, host.tracefs);
+    if (!why.empty()) check.missing.emplace_back("hardware count", why);
   }
   return check;
 }

@@ -140,7 +140,8 @@ void State::leaves_cpu(OnCpu& on, uint32_t tid, const Record& record, Engine& en
   stay.exact = on.exact && tid != 0;  // how long a CPU idles is another question
   stay.took = took;
   tables_.add(stay);
-  if (tid != 0 && spec_.than_ns != 0 && took > spec_.than_ns) tell_run(record.cpu, on, record.time, &record, engine);
+  if (tid != 0 && spec_.than_ns != 0 && took > spec_.than_ns && tables_.wants(record.cpu))
+    tell_run(record.cpu, on, record.time, &record, engine);
 }
 
 // Keeps the event that began something, as far as its end may be told of.
@@ -253,7 +254,7 @@ void State::finish(uint32_t tid, const Node& node, const Record& record, Engine&
   }
   if (watched_.find(node.state) == std::string::npos || took == 0) return;
   if (!node.exact && quiet(node.state)) return;
-  if (took < spec_.than_ns || !wanted(tid, engine)) return;
+  if (took < spec_.than_ns || !wanted(tid, engine) || !tables_.wants(waits_ ? record.cpu : node.cpu)) return;
   const int64_t key[2] = {tid, node.state};
   if (stays_.size() >= kMostRows && stays_.find(key) == KeyMap::kNone) {
     overflow_++;
@@ -297,7 +298,8 @@ void State::tell(uint32_t tid, const Node& node, Nanos now, const Record* end, E
 }
 
 void State::account(size_t kind, uint32_t tid, const Node& node, Nanos now, Engine& engine) {
-  if (kind >= kinds_.size() || !node.exact || now <= node.since || !wanted(tid, engine)) return;
+  if (kind >= kinds_.size() || !node.exact || now <= node.since || !wanted(tid, engine) || !tables_.wants(node.cpu))
+    return;
   kinds_[kind].add(now - node.since);
 }
 
@@ -349,12 +351,13 @@ bool State::runs_unseen(uint32_t tid, Node& node, Nanos now) {
 
 void State::on_exit(uint32_t tid, Nanos, Engine&) { nodes_.erase(tid); }
 
-void State::on_initial_state(uint32_t tid, char letter, Nanos now, Engine&) {
+void State::on_initial_state(uint32_t tid, char letter, uint32_t cpu, Nanos now, Engine&) {
   // Runs, or waits for it: only samples tell.
   if ((letter == 'R' && !samples_) || letter == 'X' || letter == 'Z') return;
   Node& node = nodes_[tid];
   node.state = letter;
   node.exact = false;
+  node.cpu = cpu;
   node.since = now;
 }
 
@@ -372,6 +375,7 @@ void State::measure_open(Nanos now, Engine& engine) {
     stay.took = now - on.since;
     tables_.add(stay);
     if (!spec_.early || on.told || on.tid == 0 || spec_.than_ns == 0 || stay.took <= spec_.than_ns) continue;
+    if (!tables_.wants(cpu)) continue;
     on.told = true;
     tell_run(cpu, on, now, nullptr, engine);
   }
@@ -385,7 +389,8 @@ void State::measure_open(Nanos now, Engine& engine) {
     stay.tid = tid;
     stay.took = now - node.since;
     tables_.add(stay);
-    if (!spec_.early || node.told || spec_.than_ns == 0 || stay.took <= spec_.than_ns) continue;
+    if (!spec_.early || node.told || spec_.than_ns == 0 || stay.took <= spec_.than_ns || !tables_.wants(node.cpu))
+      continue;
     node.told = true;
     tell(tid, node, now, nullptr, engine);
   }
@@ -407,7 +412,8 @@ void State::snapshot(SnapshotData& out, Nanos now, Engine& engine) {
   for (auto& [tid, node] : nodes_) {
     if (watched_.find(node.state) == std::string::npos || now <= node.since) continue;
     const uint64_t age = now - node.since;
-    if (age < spec_.than_ns || !wanted(tid, engine) || runs_unseen(tid, node, now)) continue;
+    if (age < spec_.than_ns || !wanted(tid, engine) || !tables_.wants(node.cpu) || runs_unseen(tid, node, now))
+      continue;
     if (!node.exact && quiet(node.state)) {
       asleep++;
       continue;

@@ -44,7 +44,7 @@ class State final : public Operator {
   void on_exit(uint32_t tid, Nanos time, Engine& engine) override;
   bool wants_states() const override { return true; }
   void on_start(Nanos now) override { first_ = window_ = now; }
-  void on_initial_state(uint32_t tid, char letter, Nanos now, Engine& engine) override;
+  void on_initial_state(uint32_t tid, char letter, uint32_t cpu, Nanos now, Engine& engine) override;
   void snapshot(SnapshotData& out, Nanos now, Engine& engine) override;
 
  private:

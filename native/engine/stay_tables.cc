@@ -26,7 +26,7 @@ StayTables::StayTables(const OperatorSpec& spec)
 }
 
 void StayTables::add(const Stay& stay) {
-  if (!cpus_.empty() && (stay.cpu >= cpus_.size() || !cpus_[stay.cpu])) return;
+  if (!wants(stay.cpu)) return;
   const int64_t values[] = {stay.cpu, stay.tid};
   for (Rollup& table : tables_) {
     const uint32_t row = table.row(values);

@@ -22,6 +22,8 @@ class StayTables {
   // Tables are by the columns cpu and tid. Throws Failure(kInternal).
   explicit StayTables(const OperatorSpec& spec);
   void add(const Stay& stay);
+  // Whether this CPU is among those asked for.
+  bool wants(uint32_t cpu) const { return cpus_.empty() || (cpu < cpus_.size() && cpus_[cpu]); }
   // Beside the columns of a Rollup: begun, moved, within_ns, window_ns, open, now_ns (the oldest open one).
   // Histogram of those that ended, by CPU when asked to. Clears it all.
   void write(SnapshotData& out, uint64_t window, Engine& engine);

@@ -12,6 +12,19 @@
 namespace ktop {
 namespace {
 
+// What tells of split locks where no counter does.
+const std::string& without_counter() {
+  static const std::string text = [] {
+    const std::string cpuinfo = slurp("/proc/cpuinfo");
+    const bool reported = cpuinfo.find(" split_lock_detect") != std::string::npos ||
+                          cpuinfo.find(" bus_lock_detect") != std::string::npos;
+    return reported ? "the kernel log serves instead, a lower bound (at most 10 lines in 5 s)"
+                    : "nor does this processor report split locks to the kernel log (no split_lock_detect, no "
+                      "bus_lock_detect): nothing can be seen here";
+  }();
+  return text;
+}
+
 class CounterPoll final : public Poll {
  public:
   CounterPoll(const PollSpec& spec, const std::vector<int>& cpus, const std::string& tracefs)
@@ -56,7 +69,7 @@ class CounterPoll final : public Poll {
     }
     for (size_t e = 0; e < spec_.events.size(); e++)
       if (!counters.why_absent(e).empty())
-        out.notes.push_back("no hardware count: " + counters.why_absent(e) + instead());
+        out.notes.push_back("no hardware count: " + counters.why_absent(e) + "; " + without_counter());
     before_ = now;
     out.tables.push_back(std::move(table));
   }
@@ -117,17 +130,6 @@ class CounterPoll final : public Poll {
     return events;
   }
 
-  static const std::string& instead() {
-    static const std::string text = [] {
-      const std::string cpuinfo = slurp("/proc/cpuinfo");
-      const bool reported = cpuinfo.find(" split_lock_detect") != std::string::npos ||
-                            cpuinfo.find(" bus_lock_detect") != std::string::npos;
-      return reported ? "; the kernel log serves instead, a lower bound (at most 10 lines in 5 s)"
-                      : "; nor does this processor report split locks to the kernel log (no split_lock_detect, no "
-                        "bus_lock_detect): nothing can be seen here";
-    }();
-    return text;
-  }
   static std::vector<std::string> names(const PollSpec& spec) {
     std::vector<std::string> events;
     for (auto& [column, event] : spec.events) events.push_back(event);
@@ -143,6 +145,15 @@ class CounterPoll final : public Poll {
 };
 
 }  // namespace
+
+std::string why_no_hardware_count(const PollSpec& spec, const std::string& tracefs) {
+  for (auto& [column, event] : spec.events) {
+    if (event.compare(0, 4, "pmu:") != 0) continue;
+    const std::string why = Counters(std::vector<std::string>{event}, {}, tracefs).why_absent(0);
+    if (!why.empty()) return why + "; " + without_counter();
+  }
+  return "";
+}
 
 std::unique_ptr<Poll> make_counter_poll(const PollSpec& spec, const std::vector<int>& cpus,
                                         const std::string& tracefs) {

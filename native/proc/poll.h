@@ -24,6 +24,8 @@ std::unique_ptr<Poll> make_kernel_log(const std::vector<std::string>& match);
 std::unique_ptr<Poll> make_watchdog();
 std::unique_ptr<Poll> make_probe_poll(const std::string& tracefs);
 std::unique_ptr<Poll> make_split_lock_test();
+// Why counters of the processor are missing here, and what serves instead; "" when they do not or none is asked for.
+std::string why_no_hardware_count(const PollSpec& spec, const std::string& tracefs);
 std::unique_ptr<Poll> make_counter_poll(const PollSpec& spec, const std::vector<int>& cpus, const std::string& tracefs);
 
 }  // namespace ktop

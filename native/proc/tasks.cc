@@ -16,6 +16,13 @@ namespace {
 
 constexpr size_t kNamesAtStart = 4000;  // tasks whose /proc files are read at start; beyond it, on first sight
 
+// The CPU that a task was on last, from its stat, whose third field is at `state`; 0 where it does not say.
+uint32_t last_cpu(const std::string& stat, size_t state) {
+  size_t at = state;
+  for (int field = 3; field < 39 && at != std::string::npos; field++) at = stat.find(' ', at + 1);
+  return at == std::string::npos ? 0 : static_cast<uint32_t>(std::strtoul(stat.c_str() + at, nullptr, 10));
+}
+
 }  // namespace
 
 void numbers_in(const char* path, const std::function<void(uint32_t)>& visit) {
@@ -36,7 +43,7 @@ void each_thread(const std::function<void(uint32_t, uint32_t)>& visit) {
   });
 }
 
-void Tasks::scan(const std::function<void(uint32_t, char)>& visit, bool states) {
+void Tasks::scan(const std::function<void(uint32_t, char, uint32_t)>& visit, bool states) {
   if (!here_) return;
   size_t read_count = 0;
   each_thread([&](uint32_t pid, uint32_t tid) {
@@ -51,7 +58,7 @@ void Tasks::scan(const std::function<void(uint32_t, char)>& visit, bool states) 
     std::snprintf(path, sizeof path, "/proc/%u/stat", tid);
     const std::string stat = slurp(path);
     const size_t end = stat.rfind(')');
-    if (end != std::string::npos && end + 2 < stat.size()) visit(tid, stat[end + 2]);
+    if (end != std::string::npos && end + 2 < stat.size()) visit(tid, stat[end + 2], last_cpu(stat, end + 2));
   });
 }
 

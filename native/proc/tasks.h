@@ -32,8 +32,8 @@ class Tasks {
   // `here`: they are tasks of this host, so /proc knows them. Otherwise only what the side band tells.
   explicit Tasks(Strings& strings, bool here = true) : strings_(strings), here_(here) {}
   // Thread → process of everything alive, and names while there are not too many. Call when the side band already
-  // flows. `visit(tid, state letter)` is told of every thread whose state was read.
-  void scan(const std::function<void(uint32_t, char)>& visit, bool states);
+  // flows. `visit(tid, state letter, CPU it was on last)` is told of every thread whose state was read.
+  void scan(const std::function<void(uint32_t, char, uint32_t)>& visit, bool states);
   void on_task(const TaskRecord& record);
   // Never fails: what cannot be known is pid = tid, comm "?".
   const Task& get(uint32_t tid) {

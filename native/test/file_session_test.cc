@@ -252,6 +252,24 @@ TEST(file_session_measures_gaps_by_the_ticks_that_were_recorded) {
             "limit of 1.000 ms; give one of at least 2.000 ms");
 }
 
+TEST(file_session_needs_to_know_whose_ticks_they_are) {
+  PerfFile file;
+  perf_event_attr attr = clock_attr(1000, false);
+  attr.sample_type &= ~static_cast<uint64_t>(PERF_SAMPLE_CPU);
+  file.event(attr, {31}).usual({}, kMs, kMs);
+  Plan plan;
+  plan.sampler.period = 100'000;
+  OperatorSpec gap;
+  gap.op = "gap";
+  gap.name = "gaps";
+  gap.period_ns = 100'000;
+  gap.than_ns = 10 * kMs;
+  gap.on = {{"@clock", "", "", "", {{"cpu", "$cpu"}}, {}}};
+  plan.operators = {gap};
+  CHECK_HAS(failure_of(plan, file), "does not say on which CPU its events were; record it with: perf record -a");
+  CHECK(!check_plan(plan, *opened(file.finish())).ok);
+}
+
 TEST(file_session_counts_losses_in_their_interval) {
   PerfFile file = two_events();
   file.add(sample_of({11, kMs, 5, 5, 0}, kA, 1)).add(lost_of({11, 3 * kMs, 5, 5, 0}, 7));

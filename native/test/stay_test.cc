@@ -243,3 +243,52 @@ TEST(waits_only_of_these_tasks_and_cpus) {
   CHECK_EQ(cell(table(out, "both"), "cpu", "1", "tid"), std::to_string(kA));
   CHECK_EQ(cell(table(out, "both"), "cpu", "1", "count"), "1");
 }
+
+TEST(of_other_cpus_nothing_is_told) {
+  OperatorSpec spec = measuring("wait");
+  spec.states = "R";
+  spec.than_ns = 50 * kMs;
+  spec.cpus = {1};
+  Sched sched(spec);
+  for (uint32_t cpu : {0u, 1u}) {
+    const uint32_t tid = cpu == 0 ? kA : kB;
+    sched.wake(1000, kC, tid, cpu);
+    sched.change(1100, cpu, 0, 0, tid);
+  }
+  CHECK_EQ(told(sched.at(1200)).size(), size_t{1});
+}
+
+TEST(a_sleep_is_of_the_cpu_it_began_on_wherever_it_ends) {
+  OperatorSpec spec = measuring("");
+  spec.states = "S";
+  spec.than_ns = 50 * kMs;
+  spec.cpus = {0};
+  spec.keep = true;
+  Sched sched(spec);
+  sched.change(1000, 0, kA, 1, 0);
+  sched.change(1000, 1, kB, 1, 0);
+  CHECK_EQ(table(sched.at(1080), "stays").length, 1u);
+  sched.feed.event(1, 1100 * kMs, {kC, 1, 0, {}}, {{"pid", kA}, {"target_cpu", 1}});
+  sched.feed.event(1, 1100 * kMs, {kC, 1, 0, {}}, {{"pid", kB}, {"target_cpu", 0}});
+  sched.change(1101, 1, 0, 0, kA);
+  const SnapshotData out = sched.at(1300);
+  CHECK_EQ(table(out, "stays").length, 1u);
+  CHECK_EQ(ms(table(out, "stays"), kA, "total_ns"), "100");
+  CHECK_EQ(ms(table(out, "stays"), kA, "current_ns"), "-");
+  CHECK_EQ(cell(table(out, "stays_states"), "state", "S", "count"), "1");
+}
+
+TEST(a_name_and_a_number_must_both_be_right) {
+  OperatorSpec spec = measuring("wait");
+  spec.comm = "al*";
+  for (uint32_t pid : {kA, kB}) {
+    spec.pids = {pid};
+    Sched sched(spec);
+    for (uint32_t tid : {kA, kB}) {
+      sched.wake(1000, kC, tid, 0);
+      sched.change(1005, 0, 0, 0, tid);
+      sched.change(1006, 0, tid, 1, 0);
+    }
+    CHECK_EQ(table(sched.at(1100), "both").length, pid == kA ? 1u : 0u);
+  }
+}

@@ -114,7 +114,9 @@ export const OPTIONS: readonly OptionRow[] = [
     uses: 'filter',
     value: 'TEXT',
     help: filterHelp,
-    read: (texts, option) => ({ filter: values.filterText(option, last(texts)) }),
+    read: (texts, option, { monitor: { kernel_filter } }) => ({
+      filter: kernel_filter ? values.filterText(option, last(texts)) : values.nameGlob(option, last(texts)),
+    }),
   },
   {
     name: 'event',
@@ -144,7 +146,9 @@ export const OPTIONS: readonly OptionRow[] = [
     uses: 'latency',
     value: 'TIME',
     help: 'report what took at least this long, such as 10ms (bare numbers: us)',
-    read: (texts, option) => ({ latency_us: values.duration(option, last(texts), 'us') / 1e3 }),
+    read: (texts, option, { monitor }) => ({
+      latency_us: values.latency(option, last(texts), monitor.least_latency_us ?? 0),
+    }),
   },
   {
     name: 'sleeping',

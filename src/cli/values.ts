@@ -13,6 +13,8 @@ export interface OnlineCpus {
 
 /** One page, its last byte a zero. */
 const MOST_FILTER_BYTES = 4095;
+/** What the kernel takes as one text in a filter is shorter than 256. */
+const MOST_GLOB_BYTES = 240;
 const UNITS_NS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
 
 /** A whole number from `low` to `high`. */
@@ -44,6 +46,14 @@ export function duration(option: string, text: string, unit: string): number {
     );
   }
   return value;
+}
+
+/** A duration in us that is long enough to be told. */
+export function latency(option: string, text: string, least_us: number): number {
+  const us = duration(option, text, 'us') / 1e3;
+  if (us < least_us)
+    throw new UsageError(`${option}: ${quote(text)} is too short to be told; give ${least_us}us or more`);
+  return us;
 }
 
 const SPANS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7 };
@@ -82,6 +92,16 @@ export function filterText(option: string, text: string): string {
   if (bytes > MOST_FILTER_BYTES)
     throw new UsageError(
       `${option}: the filter has ${bytes} bytes; the kernel takes ${MOST_FILTER_BYTES} at most, shorten it`,
+    );
+  return text;
+}
+
+/** A glob on names, as long as the kernel takes one. */
+export function nameGlob(option: string, text: string): string {
+  filterText(option, text);
+  if (Buffer.byteLength(text) > MOST_GLOB_BYTES)
+    throw new UsageError(
+      `${option}: ${quote(text)} is too long for a name, which has 15 characters; give ${MOST_GLOB_BYTES} bytes at most`,
     );
   return text;
 }

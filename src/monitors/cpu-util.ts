@@ -1,4 +1,4 @@
-import { type Monitor, numberAt, type Plan, type Table, textAt } from './monitor.ts';
+import { type Monitor, numberAt, type Options, type Plan, type Table, textAt } from './monitor.ts';
 
 const FREQUENCY = 49;
 const TICKS = ['user', 'nice', 'system', 'idle', 'iowait', 'irq', 'softirq', 'steal'] as const;
@@ -45,6 +45,11 @@ function consumers(who: Table | undefined, frequency: number, interval_ms: numbe
   return { ...who, columns: { ...who.columns, usr: of('usr'), sys: of('sys') } };
 }
 
+const narrows = ({ exclude_user, exclude_kernel, exclude_guest, guest }: Options): boolean =>
+  [exclude_user, exclude_kernel, exclude_guest, guest].includes(true);
+const NARROWED =
+  'shares of CPUs are those of /proc/stat, which tells user, kernel and guests apart: --exclude-* and -G narrow the processes below only';
+
 export const cpuUtil: Monitor = {
   name: 'cpu-util',
   title: 'CPU',
@@ -81,6 +86,7 @@ export const cpuUtil: Monitor = {
       },
     ],
     polls: [{ poll: 'cpu-times', name: 'times' }],
+    ...(narrows(options) && { notes: [NARROWED] }),
   }),
   derive: (tables, options, interval_ms) => {
     const times = tables.times;

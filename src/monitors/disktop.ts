@@ -5,6 +5,10 @@ const KTHREADD = 2;
 /** A reader that never misses the page cache gets a row from this many bytes on: below, it is pipes and /proc. */
 const WORTH_SHOWING = 65536;
 
+/** With -C. */
+const SUBMITTED =
+  'only what was submitted to a device on these CPUs (-C): what is read from the page cache or only dirtied has no CPU';
+
 /** What one process moved through one device in one direction. */
 interface Part {
   device: string;
@@ -240,9 +244,11 @@ export const disktop: Monitor = {
       },
     ],
     polls: [
-      { poll: 'process-io', name: 'io' },
+      // What a process is billed for has no CPU.
+      ...(options.cpus === undefined ? [{ poll: 'process-io' as const, name: 'io' }] : []),
       { poll: 'disk-devices', name: 'disks' },
     ],
+    ...(options.cpus !== undefined && { notes: [SUBMITTED] }),
   }),
   derive: (tables) => {
     const rows = rowsOf(tables);

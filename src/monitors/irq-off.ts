@@ -13,6 +13,8 @@ export const irqOff: Monitor = {
   summary: 'Which CPU kept interrupts off for too long, told apart from time the hypervisor took',
   standard: true,
   options: ['cpu', 'latency', 'precise', 'call-graph', 'mmap-pages'],
+  // Below, ticks would have to come more often than the kernel can bear.
+  least_latency_us: 100,
   plan: (options): Plan => {
     const limit_us = options.latency_us ?? LIMIT_US;
     const period_ns = period(limit_us, options.precise === true);

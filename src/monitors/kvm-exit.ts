@@ -1,4 +1,4 @@
-import { type Monitor, numberAt, type Plan, type Table } from './monitor.ts';
+import { type Monitor, numberAt, onCpus, type Plan, type Table } from './monitor.ts';
 
 const NO_KVM = 'no exit of a guest can be seen; its events come with the KVM module';
 /** A halted guest waits for its own work: not a slow exit. VMX 12, SVM 0x78. */
@@ -12,6 +12,7 @@ export const kvmExit: Monitor = {
   than_unit: 'us',
   plan: (options): Plan => ({
     cpus: options.cpus,
+    all_cpus: true,
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     events: [
@@ -24,7 +25,7 @@ export const kvmExit: Monitor = {
         name: 'exits',
         // A vCPU thread may move between CPUs while it is out: pair by thread, never by CPU.
         on: [
-          { event: 'exit', as: 'start', key: { tid: '$tid' } },
+          { event: 'exit', as: 'start', key: { tid: '$tid' }, where: onCpus(options) },
           { event: 'entry', as: 'end', key: { tid: '$tid' } },
         ],
         group:

@@ -125,6 +125,21 @@ export interface ObjectChoice extends EventChoice {
   readonly size?: string;
 }
 
+/** On one of the CPUs asked for; undefined: there is nothing to choose. */
+export function onCpus({ cpus }: { readonly cpus?: readonly number[] | undefined }): Expr | undefined {
+  return cpus === undefined ? undefined : `oneof($cpu, ${cpus.join(', ')})`;
+}
+
+/**
+ * A kernel filter for a glob on a name. What means something else to the kernel is said in other words: a quote would end
+ * the text, `!` in front deny it, and a digit there make it plain text. Where both kinds of quotes are in it, more may pass.
+ */
+export function nameFilter(field: string, glob: string): string {
+  const quote = glob.includes('"') ? "'" : '"';
+  const inside = glob.replaceAll(quote, '?').replace(/^!/, '\\!').replace(/^\d/, '[$&]');
+  return `${field}~${quote}${inside}${quote}`;
+}
+
 /** Names of the options a monitor uses; any other one given is a usage error that names the monitors that do. */
 export type OptionName =
   | 'cpu'
@@ -335,7 +350,7 @@ export interface OperatorSpec {
    * another CPU), within_ns of window_ns, open, and now_ns, the age of the oldest open one.
    */
   readonly measure?: 'run' | 'wait';
-  /** `state`: only those that end on these CPUs. */
+  /** `state`: only stays on these CPUs: a run or a wait that ends there, a sleep that began there. */
   readonly cpus?: readonly number[];
   /** `state`: measured stays are logged once while they last, too. */
   readonly early?: boolean;
@@ -449,6 +464,8 @@ export interface Plan {
   readonly polls?: readonly PollSpec[];
   readonly sampler?: SamplerSpec;
   readonly cpus?: readonly number[];
+  /** Events of all CPUs are taken, operators choose among them: what begins on one CPU may end on another. */
+  readonly all_cpus?: boolean;
   readonly mmap_pages?: number;
   /** Every event counts (state machines, outstanding objects): on a host whose perf loses samples, use tracefs from the start. */
   readonly complete?: boolean;
@@ -612,12 +629,13 @@ export interface Monitor {
   readonly least_events?: number;
   /** Takes words behind its name (placeholder for the help), as `functions`. */
   readonly words?: string;
+  /** `-L`: the shortest it can tell. */
+  readonly least_latency_us?: number;
   /** Takes `-- COMMAND`, to run and watch it. */
   readonly command?: true;
   /** Any event will do: of a file that holds events, without -e, all of them. */
   readonly any_events?: boolean;
   readonly plan: (options: Options) => Plan;
-  /** Tables computed from tables, before anybody sees the snapshot. Pure; the tables it returns are all there are. */
   /** Logs made of tables as they were before `derive`, and of logs; they stand beside those there are, or in their place. Pure. */
   readonly logs?: (
     tables: Readonly<Record<string, Table>>,
@@ -628,6 +646,7 @@ export interface Monitor {
   readonly takes_command?: true;
   /** What --plain prints: all panels, the lines of the first log alone, or the last picture. Default: all. */
   readonly plain?: (options: Options) => 'all' | 'lines' | 'last';
+  /** Tables computed from tables, before anybody sees the snapshot. Pure; the tables it returns are all there are. */
   readonly derive?: (
     tables: Readonly<Record<string, Table>>,
     options: Options,

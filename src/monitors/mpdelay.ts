@@ -1,4 +1,4 @@
-import type { Clause, EventChoice, Monitor, Options, Plan } from './monitor.ts';
+import { type Clause, type EventChoice, type Monitor, type Options, onCpus, type Plan } from './monitor.ts';
 
 /** Wake-up to running: what most people look for first. */
 const DEFAULT: readonly EventChoice[] = [{ name: 'sched:sched_wakeup' }, { name: 'sched:sched_switch' }];
@@ -44,13 +44,14 @@ export const mpdelay: Monitor = {
       on.push({ event: to.id, as: 'end', key: key(to, 'end') });
       const group: Record<string, string> = { hop: `"${from.name} => ${to.name}":text` };
       if (options.percpu === true) group.cpu = '$cpu';
-      on.push({ event: from.id, as: 'start', key: key(from, 'start'), group });
+      on.push({ event: from.id, as: 'start', key: key(from, 'start'), group, where: onCpus(options) });
     }
     // For the story of a slow pair; what starts one is in it anyway.
     const end = chain.at(-1);
     if ((options.than_us ?? 0) > 0 && end !== undefined) on.push({ event: end.id, as: 'between' });
     return {
       cpus: options.cpus,
+      all_cpus: true,
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,

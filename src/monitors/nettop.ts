@@ -1,4 +1,14 @@
-import { type Monitor, numberAt, type Plan, type Table, textAt, textColumn } from './monitor.ts';
+import {
+  type Clause,
+  type Monitor,
+  numberAt,
+  type Options,
+  onCpus,
+  type Plan,
+  type Table,
+  textAt,
+  textColumn,
+} from './monitor.ts';
 
 const TTL = 5e9;
 /** Decimals of KiB that tell every byte: one is 0.00098 KiB. */
@@ -31,6 +41,16 @@ function devices(own: Table | undefined, traced: Table | undefined): Table {
   };
 }
 
+/** Only what happens on the CPUs asked for. */
+function chosen(options: Options, clauses: readonly Clause[]): readonly Clause[] {
+  const on = onCpus(options);
+  if (on === undefined) return clauses;
+  return clauses.map((clause) => ({
+    ...clause,
+    where: clause.where === undefined ? on : `${on} && (${clause.where})`,
+  }));
+}
+
 export const nettop: Monitor = {
   name: 'nettop',
   title: 'NetTop',
@@ -39,6 +59,8 @@ export const nettop: Monitor = {
   options: ['cpu', 'mmap-pages'],
   plan: (options): Plan => ({
     cpus: options.cpus,
+    // A packet arrives on one CPU and is read on another.
+    all_cpus: true,
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     events: [
@@ -53,7 +75,8 @@ export const nettop: Monitor = {
       {
         id: 'recv',
         names: ['sock:sock_recv_length'],
-        optional: 'received bytes are counted per packet copied, so a peeked packet counts twice',
+        optional:
+          'received bytes are counted per packet copied: a peeked packet counts twice, and what is read from Unix sockets may be among them',
       },
       {
         id: 'ready',
@@ -132,7 +155,7 @@ export const nettop: Monitor = {
         op: 'count',
         name: 'net',
         process: 'pid',
-        on: [
+        on: chosen(options, [
           {
             event: 'queue',
             key: { pid: '$irq ? 0 : $pid', dev: 'name' },
@@ -174,7 +197,7 @@ export const nettop: Monitor = {
             key: { pid: '$pid', dev: TX_DEV },
             add: { errors: '1' },
           },
-        ],
+        ]),
       },
       { op: 'remember', name: 'copied_pk', on: [{ event: 'recv', add: { key: '$tid', value: '0' } }] },
       { op: 'remember', name: 'copied', on: [{ event: 'recv', add: { key: '$tid', value: '0' } }] },
@@ -182,10 +205,10 @@ export const nettop: Monitor = {
       {
         op: 'count',
         name: 'traced',
-        on: [
+        on: chosen(options, [
           { event: 'arrive', key: { dev: 'name' }, add: { rx_pk: '1', rx: 'len' } },
           { event: 'queue', key: { dev: 'name' }, add: { tx_pk: '1', tx: 'len' } },
-        ],
+        ]),
       },
     ],
     polls: [{ poll: 'net-devices', name: 'devices' }],

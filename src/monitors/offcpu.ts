@@ -1,6 +1,7 @@
 import {
   type ColumnSpec,
   type Monitor,
+  nameFilter,
   numberAt,
   type Options,
   type Plan,
@@ -15,10 +16,11 @@ const SAMPLE_NS = 250_000_000;
 const NONE: Table = { length: 0, key: [], columns: {} };
 const INNERMOST = /^(__schedule|schedule\w*|io_schedule\w*|preempt_schedule\w*)(\+|$)/;
 
-/** Kernel filters by name, when it can be written in one. */
+/** Kernel filters by name. */
 function filters({ filter }: Options): { readonly change?: string; readonly wake?: string } {
-  if (filter === undefined || filter.includes('"')) return {};
-  return { change: `prev_comm~"${filter}"||next_comm~"${filter}"`, wake: `comm~"${filter}"` };
+  if (filter === undefined) return {};
+  const change = `${nameFilter('prev_comm', filter)}||${nameFilter('next_comm', filter)}`;
+  return { change, wake: nameFilter('comm', filter) };
 }
 
 /** The function that waits: the first one that is not of the scheduler. */

@@ -211,6 +211,7 @@ export const oncpu: Monitor = {
   options: ['cpu', 'pid', 'than', 'filter', 'percpu', 'mmap-pages'],
   plan: (options): Plan => ({
     cpus: options.cpus,
+    all_cpus: true,
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     complete: true,
@@ -224,6 +225,7 @@ export const oncpu: Monitor = {
         tables: [{ name: 'on', by: ['cpu', 'tid'] }],
         process: 'tid',
         percpu: options.percpu,
+        cpus: options.cpus,
         comm: options.filter,
         pids: options.pids,
         than_ns: (options.than_ms ?? 0) * 1e6,

@@ -6,6 +6,7 @@ import {
   numberAt,
   type OperatorSpec,
   type Options,
+  onCpus,
   type Plan,
   type ProbeChoice,
   type Table,
@@ -44,7 +45,10 @@ function whereOf({ pids }: Options): string | undefined {
 
 function planOf(options: Options): Plan {
   const { list = [], count, histogram, latency = false, lean = false } = options.probes ?? {};
-  const where = whereOf(options);
+  const of_task = whereOf(options);
+  // From entry to return a task may go to another CPU.
+  const chosen = [of_task, latency ? onCpus(options) : undefined].filter((term) => term !== undefined);
+  const where = chosen.length === 0 ? undefined : chosen.join(' && ');
   const armed = list.filter(({ off, held }) => off !== true && held !== true);
   const has = (choice: ProbeChoice, field: string) =>
     choice.probe === undefined || choice.fields.includes(field);
@@ -97,7 +101,7 @@ function planOf(options: Options): Plan {
           const key = { tid: '$tid', which: String(index) };
           return [
             { event: choice.name, as: 'start', where, key, group: named(choice) },
-            { event: `${choice.name}${ENDS}`, as: 'end', where, key },
+            { event: `${choice.name}${ENDS}`, as: 'end', where: of_task, key },
           ];
         }),
       });
@@ -106,6 +110,7 @@ function planOf(options: Options): Plan {
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     cpus: options.cpus,
+    all_cpus: latency,
     events: armed.flatMap((choice) => [
       eventOf(choice, lean),
       ...(latency && !lean && choice.end !== undefined

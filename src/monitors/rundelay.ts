@@ -1,13 +1,14 @@
-import type { ColumnSpec, Monitor, Options, Plan } from './monitor.ts';
+import { type ColumnSpec, type Monitor, nameFilter, type Options, type Plan } from './monitor.ts';
 
 const THAN_MS = 100;
 /** Samples tell who runs from who waits, of those that were runnable already when ktop came. */
 const SAMPLE_NS = 250_000_000;
 
-/** Kernel filters by name, when it can be written in one. */
+/** Kernel filters by name. */
 function filters({ filter }: Options): { readonly change?: string; readonly wakeup?: string } {
-  if (filter === undefined || filter.includes('"')) return {};
-  return { change: `prev_comm~"${filter}"||next_comm~"${filter}"`, wakeup: `comm~"${filter}"` };
+  if (filter === undefined) return {};
+  const change = `${nameFilter('prev_comm', filter)}||${nameFilter('next_comm', filter)}`;
+  return { change, wakeup: nameFilter('comm', filter) };
 }
 
 const time = (id: string, from: string, title: string, help: string, priority = 0): ColumnSpec => ({
@@ -59,6 +60,8 @@ export const rundelay: Monitor = {
     const { change, wakeup } = filters(options);
     const add = { tid: 'pid', cpu: 'target_cpu' };
     return {
+      cpus: options.cpus,
+      all_cpus: true,
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,

@@ -1,4 +1,13 @@
-import { type Column, type Monitor, numberAt, type Plan, type Table, textAt, textColumn } from './monitor.ts';
+import {
+  type Column,
+  type Monitor,
+  nameFilter,
+  numberAt,
+  type Plan,
+  type Table,
+  textAt,
+  textColumn,
+} from './monitor.ts';
 
 export const SIGNAL_NAMES: readonly string[] = [
   '',
@@ -75,10 +84,7 @@ export const signal: Monitor = {
       {
         id: 'generate',
         names: ['signal:signal_generate'],
-        filter:
-          options.filter === undefined || options.filter.includes('"')
-            ? undefined
-            : `comm~"${options.filter}"`,
+        filter: options.filter === undefined ? undefined : nameFilter('comm', options.filter),
         stack: options.callgraph,
       },
     ],

@@ -52,6 +52,7 @@ export const splitLock: Monitor = {
   options: ['cpu', 'trigger', 'guest', 'test', 'mmap-pages'],
   plan: (options): Plan => ({
     cpus: options.cpus,
+    mmap_pages: options.mmap_pages,
     backend: options.backend,
     events: [],
     sampler:

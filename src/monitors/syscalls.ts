@@ -10,8 +10,10 @@ import {
 } from './calls.ts';
 import {
   type Monitor,
+  nameFilter,
   numberAt,
   type Options,
+  onCpus,
   type Plan,
   type Table,
   textAt,
@@ -36,7 +38,7 @@ const chosen = (options: Options): readonly string[] => (options.events ?? []).m
 /** The narrowest kernel filters for the calls and names that are asked for. */
 function filters(options: Options): { readonly enter?: string; readonly exit?: string } {
   const { filter } = options;
-  const name = filter === undefined || filter.includes('"') ? [] : [`comm ~ "${filter}"`];
+  const name = filter === undefined ? [] : [nameFilter('comm', filter)];
   const calls = chosen(options);
   const numbers = [...new Set(calls.flatMap(numbersOf).map((number) => number % COMPAT))];
   const exits = [...new Set([...numbers, ...EXEC_RETURNS])];
@@ -50,9 +52,10 @@ function filters(options: Options): { readonly enter?: string; readonly exit?: s
 /** Which calls have begun on these CPUs, and are among those asked for. */
 function where(options: Options): string | undefined {
   const calls = chosen(options);
+  const on = onCpus(options);
   const terms = [
     ...(calls.length === 0 ? [] : [oneOf(calls.flatMap(numbersOf))]),
-    ...(options.cpus === undefined ? [] : [`oneof($cpu, ${options.cpus.join(', ')})`]),
+    ...(on === undefined ? [] : [on]),
   ];
   return terms.length === 0 ? undefined : terms.join(' && ');
 }
@@ -160,6 +163,8 @@ export const syscalls: Monitor = {
     const filter = filters(options);
     const args = Array.from({ length: ARGS }, (_, index) => [`arg${index}`, `args[${index}]:hex`]);
     return {
+      cpus: options.cpus,
+      all_cpus: true,
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,

@@ -1,4 +1,4 @@
-import type { Monitor, Options, Plan } from './monitor.ts';
+import { type Monitor, nameFilter, type Options, type Plan } from './monitor.ts';
 
 const THAN_MS = 100;
 
@@ -11,8 +11,10 @@ function switchFilter(options: Options): string | undefined {
   else if (options.sleeping === true) terms.push('prev_state==1');
   else if (options.uninterruptible === true) terms.push('prev_state==2');
   const name = options.filter;
-  if (name !== undefined && !name.includes('"'))
-    terms.push(terms.length > 0 ? `prev_comm~"${name}"` : `(prev_comm~"${name}"||next_comm~"${name}")`);
+  if (name !== undefined) {
+    const left = nameFilter('prev_comm', name);
+    terms.push(terms.length > 0 ? left : `(${left}||${nameFilter('next_comm', name)})`);
+  }
   return terms.length > 0 ? terms.join('&&') : undefined;
 }
 
@@ -28,10 +30,10 @@ export const taskState: Monitor = {
   standard: true,
   options: ['cpu', 'pid', 'than', 'S', 'D', 'filter', 'call-graph', 'mmap-pages'],
   plan: (options): Plan => {
-    const wakeup =
-      options.filter !== undefined && !options.filter.includes('"') ? `comm~"${options.filter}"` : undefined;
+    const wakeup = options.filter === undefined ? undefined : nameFilter('comm', options.filter);
     return {
       cpus: options.cpus,
+      all_cpus: true,
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,
@@ -54,6 +56,7 @@ export const taskState: Monitor = {
           // Every idle daemon sleeps for long: of interest when asked for, else not in the way.
           quiet_states: options.sleeping === true ? '' : 'S',
           than_ns: (options.than_ms ?? THAN_MS) * 1e6,
+          cpus: options.cpus,
           comm: options.filter,
           pids: options.pids,
           on: [

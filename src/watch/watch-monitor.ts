@@ -1,16 +1,17 @@
 /** The monitor of one line: an event, a filter, and what to make of it. Pure. */
 import { parseFilter } from '../filter/parse.ts';
 import { compileRows } from '../filter/row-test.ts';
-import type {
-  Clause,
-  Column,
-  ColumnSpec,
-  EventSpec,
-  Monitor,
-  PanelSpec,
-  Plan,
-  ProbeSpec,
-  TablePanel,
+import {
+  type Clause,
+  type Column,
+  type ColumnSpec,
+  type EventSpec,
+  type Monitor,
+  onCpus,
+  type PanelSpec,
+  type Plan,
+  type ProbeSpec,
+  type TablePanel,
 } from '../monitors/monitor.ts';
 import { tableFields } from '../panels/table-filter.ts';
 import { numberAt, type Table, textAt } from '../sources/snapshot.ts';
@@ -68,15 +69,18 @@ function planOf(spec: WatchSpec, cpus: readonly number[] | undefined, mmap_pages
   const start = eventOf(id, spec.start, spec.filter, spec.stack);
   const common = { cpus, mmap_pages, notes: spec.notes };
   if (spec.mode === 'lat' && spec.end !== undefined) {
+    const on_cpus = onCpus({ cpus });
+    const begun = on_cpus === undefined ? where : [...terms, on_cpus].join(' && ');
     const pair = { pair: spec.pair ?? '$tid' };
     const endId = spec.end.id ?? 'end';
     const group = spec.keys.length === 0 ? { what: `"${spec.start.name}":text` } : key;
     const on: Clause[] = [
       { event: endId, as: 'end', key: pair },
-      { event: id, as: 'start', key: pair, where, group },
+      { event: id, as: 'start', key: pair, where: begun, group },
     ];
     return {
       ...common,
+      all_cpus: true,
       complete: true,
       events: [start, eventOf(endId, spec.end, undefined, false)],
       operators: [{ op: 'pair', name: 'rows', on, group }],

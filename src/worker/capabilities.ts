@@ -11,6 +11,9 @@ const POLLED: Readonly<Record<string, string>> = {
   'net-counters': '/proc/net/snmp',
   'nfs-mounts': '/proc/self/mountstats',
   'disk-devices': '/proc/diskstats',
+  counters: 'perf counters',
+  'kernel-log': '/dev/kmsg',
+  watchdog: '/proc/sys/kernel/watchdog',
 };
 
 /**
@@ -39,7 +42,8 @@ function needsOf(plan: Plan): string[] {
   const events = plan.events.map(({ names, probe }) =>
     probe === undefined ? names.join('|') : `${probe.kind}:${probe.definition.split(' ')[0]}`,
   );
-  const sampler = plan.sampler === undefined ? [] : ['cpu-clock'];
+  const { sampler: samples } = plan;
+  const sampler = samples === undefined ? [] : [samples.hardware === true ? 'cycles|cpu-clock' : 'cpu-clock'];
   return [...events, ...sampler, ...(plan.polls ?? []).flatMap(polled)];
 }
 

@@ -60,6 +60,20 @@ describe('what is asked for', () => {
     }
   });
 
+  test('what list says of the backend is what is used', async () => {
+    const { monitors: listed } = JSON.parse((await ktop(['list', '--json'])).stdout);
+    for (const name of ['nettop', 'signal', 'percpu-stat']) {
+      const { backend } = JSON.parse((await ktop([name, '--json', '-n', '1', '-i', '100'])).stdout);
+      const said = listed.find((one: { name: string }) => one.name === name).backend;
+      expect(backend.split(' + ')[0], name).toBe(said);
+    }
+    const locks = listed.find((one: { name: string }) => one.name === 'split-lock');
+    const { notes } = JSON.parse((await ktop(['split-lock', '--json', '-n', '1', '-i', '100'])).stdout);
+    expect(locks.state).toBe(
+      notes.some((note: string) => note.startsWith('no hardware count')) ? 'degraded' : 'yes',
+    );
+  });
+
   test.each(names)('%s --json -n 2', async (name) => {
     const result = await ktop([name, '--json', '-n', '2', '-i', '300']);
     expect(result).toMatchObject({ code: 0, stderr: '' });
@@ -166,7 +180,7 @@ describe('a host that gives less', () => {
       expect(state.get('cpu-util')).not.toBe('no');
       for (const entry of list) if (entry.state === 'no') expect(entry.remedy).not.toBe('');
       // What the list says is what running it gives.
-      for (const monitor of ['profile', 'percpu-stat', 'split-lock']) {
+      for (const monitor of ['profile', 'percpu-stat', 'split-lock', 'irq-off']) {
         const refused = await asNobody([monitor, '--json', '-n', '1', '-i', '200']);
         expect(refused, monitor).toMatchObject({ code: 3, stdout: '' });
         expect(refused.stderr, monitor).toMatch(/^ktop: [^\n]*; run (ktop )?as root[^\n]*\n$/);

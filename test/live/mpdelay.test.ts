@@ -121,4 +121,17 @@ describe('mpdelay', () => {
       expect(total(buckets.map(({ count }) => count))).toBe(load[cpu]);
     }
   });
+
+  test('-C: where it begins, wherever it ends', { timeout: 60_000 }, async () => {
+    // The task goes from CPU to CPU inside each of these calls.
+    const [enter, exit] = ['enter', 'exit'].map((end) => `syscalls:sys_${end}_sched_setaffinity`);
+    const args = ['mpdelay', '-e', `${enter}/comm=="w-cpus"/,${exit}/comm=="w-cpus"/`, '-i', '500'];
+    const on1 = await watch([...args, '-C', '1'], () =>
+      watch([...args, '-C', '0'], () => runLoad('cpus', ['move', 60])),
+    );
+    const calls = [on1.load.pictures, on1.pictures].map((pictures) => sum(pictures, 'calls'));
+    // The first of them may find the task where it is to go.
+    expect(Math.min(...calls)).toBe(30);
+    expect(total(calls)).toBe(61);
+  });
 });

@@ -89,6 +89,25 @@ describe('nettop', () => {
     expect(bytes(pictures, client, 'xmit_kb', 'lo')).toBe(sent + 5 * 42);
   });
 
+  test('-C: what these CPUs sent and received, also when it came in on another', {
+    timeout: 60_000,
+  }, async () => {
+    // Over loopback a packet arrives on the CPU that sends it.
+    const reads = await watch(['nettop', '-C', '1', '-i', '500'], async () => {
+      const sends = await watch(['nettop', '-C', '0', '-i', '500'], () =>
+        runLoad<Truth>('net', ['apart', 50, 10_000, 2]),
+      );
+      return sends;
+    });
+    const { client, server, sent, received } = reads.load.load;
+    expect(received).toBe(sent);
+    expect(bytes(reads.pictures, server, 'rx_app_kb', 'lo')).toBe(received);
+    expect(bytes(reads.pictures, server, 'recv_kb', 'lo')).toBe(received);
+    expect(bytes(reads.pictures, client, 'tx_app_kb')).toBe(0);
+    expect(bytes(reads.load.pictures, client, 'tx_app_kb', 'lo')).toBe(sent);
+    expect(bytes(reads.load.pictures, server, 'rx_app_kb')).toBe(0);
+  });
+
   test('names and owners', () => {
     for (const [pid, comm] of [
       [truth.tcp.client, 'w-client'],

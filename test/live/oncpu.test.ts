@@ -125,9 +125,15 @@ describe('oncpu', () => {
     expect(new Set(only.pictures.flatMap(({ rows }) => rows.map((row) => row.pid)))).toEqual(
       new Set([hold.pid]),
     );
-    const { pictures } = await watch(['oncpu', '-C', '1', '-i', '300'], () =>
+    const leave = keepBusy([0, 1]);
+    const { pictures, load } = await watch(['oncpu', '-C', '1', '-i', '300'], () =>
       runLoad<Truth>('cpus', ['move', 20]),
-    );
+    ).finally(leave);
     expect(new Set(pictures.flatMap(({ rows }) => rows.map((row) => row.cpu)))).toEqual(new Set([1]));
+    // It came ten times from the other one.
+    const own = pictures
+      .flatMap(({ tasks }) => tasks as readonly Row[])
+      .filter(({ tid }) => tid === load.pids[0]);
+    expect(all(own.map((row) => number(row, 'migrations')))).toBe(10);
   });
 });

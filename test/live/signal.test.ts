@@ -1,4 +1,6 @@
 /** signal against a program that knows what it sent, against bpftrace and against the kernel's counter. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { number, type Picture, type Row, startKtop, sum, watch } from '../helpers/ktop.ts';
 import { bpftrace, perfStat } from '../helpers/oracle.ts';
@@ -120,4 +122,24 @@ describe('signal', () => {
       await ktop.kill();
     }
   });
+});
+
+// To the kernel a quote ends a text, a digit in front makes it plain text and `!` denies it.
+test.each([
+  ['5"*', '5"a'],
+  ['!?"', '!b"'],
+  ["[7-9]'*", "8'c"],
+])('--filter %s is a glob like any other', { timeout: 60_000 }, async (filter, name) => {
+  const named = (comm: string) =>
+    spawn('bash', ['-c', 'printf %s "$1" >/proc/$$/comm; echo; read -r _', '_', comm]);
+  const shells = [named(name), named('5b'), named('other')];
+  await Promise.all(shells.map((shell) => once(shell.stdout, 'data')));
+  const { pictures } = await watch(['signal', '--filter', filter, '-i', '300'], async () => {
+    for (const shell of shells) for (let i = 0; i < 4; i++) shell.kill('SIGURG');
+  });
+  for (const shell of shells) shell.kill('SIGKILL');
+  expect(new Set(pictures.flatMap(({ rows }) => rows.map((row) => row.receiver_comm)))).toEqual(
+    new Set([name]),
+  );
+  expect(sum(pictures, 'count', (row) => row.receiver === shells[0]?.pid && row.sig === 'URG')).toBe(4);
 });

@@ -1,8 +1,10 @@
 /** task-state against programs that time their own waits, and against bpftrace, which saw every switch. */
+import { spawn } from 'node:child_process';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { command } from '../helpers/command.ts';
 import { type Cell, number, type Picture, type Row, startKtop, sum, watch } from '../helpers/ktop.ts';
 import { perfStat } from '../helpers/oracle.ts';
-import { runLoad, startLoad } from '../helpers/workload.ts';
+import { runLoad, sleep, startLoad } from '../helpers/workload.ts';
 import { accounted, eventsOf, total } from './accounting.ts';
 import { type Stay, witnessWaits } from './waits-witness.ts';
 
@@ -131,6 +133,34 @@ describe('task-state', () => {
     } finally {
       await ktop.kill();
     }
+  });
+
+  test('-C: what begins on these CPUs, whoever ends it from elsewhere', { timeout: 60_000 }, async () => {
+    const [times, stopped_ms] = [3, 250];
+    const on1 = await watch(['task-state', '-C', '1', '-i', '300'], () =>
+      watch(['task-state', '-C', '0', '-i', '300'], async () => {
+        const child = spawn('taskset', ['-c', '0', 'sleep', '60']);
+        const send = async (signal: string, ms: number) => {
+          command('taskset', ['-c', '1', 'kill', signal, String(child.pid)]);
+          await sleep(ms);
+        };
+        await sleep(200);
+        for (let i = 0; i < times; i++) {
+          await send('-STOP', stopped_ms);
+          await send('-CONT', 50);
+        }
+        child.kill('SIGKILL');
+        return child.pid ?? 0;
+      }),
+    );
+    const { pictures: on0, load: tid } = on1.load;
+    expect(sum(last(on0), 'count', is(tid, 'T'))).toBe(times);
+    expect(sum(last(on0), 'total_ms', is(tid, 'T'))).toBeGreaterThanOrEqual(times * stopped_ms - WITHIN_MS);
+    // None of them seems to go on when it is over.
+    expect(last(on0).flatMap(({ rows }) => rows.filter(is(tid, 'T')).map((row) => row.current_ms))).toEqual([
+      null,
+    ]);
+    expect(on1.pictures.flatMap(({ rows }) => rows.filter(is(tid, 'T')))).toEqual([]);
   });
 
   test('--filter and --than leave out the others; -g brings the stack', { timeout: 30_000 }, async () => {

@@ -80,11 +80,17 @@ const BAD: Readonly<Record<string, readonly string[] | ((monitor: Monitor) => re
   ],
   than: ({ than_unit }) =>
     than_unit === 'percent' ? ['', 'x', '0', '-1', '101', '5ms', '1e1', '%', '50%%', 'NaN'] : NO_TIME,
-  filter: ['', ' ', '\t', 'x'.repeat(4096), 'ö'.repeat(2048)],
+  filter: ({ kernel_filter }) => [
+    ...['', ' ', '\t', 'x'.repeat(4096), 'ö'.repeat(2048)],
+    ...(kernel_filter ? [] : ['x'.repeat(241)]),
+  ],
   event: ({ event_words }) =>
     event_words === undefined ? NO_EVENT : ['', ' ', ',', 'a,', 'no such', '\n'.repeat(3)],
   key: ['', ' ', '1x', 'a b', 'a.b', '$', '$$tid', 'a-b', 'x;'],
-  latency: NO_TIME,
+  latency: ({ least_latency_us = 0 }) => [
+    ...NO_TIME,
+    ...(least_latency_us > 0 ? ['1', '99', '10us', '99999ns', '0.05ms'] : []),
+  ],
   alloc: [...NO_EVENT, 'a:b/ptr=/', 'a:b/ptr=x,ptr=y/', 'a:b/size=/', 'a:b/field=x/', 'a:b/x==1/size=/'],
   free: [...NO_EVENT, 'a:b/ptr=/', 'a:b/ptr=x,ptr=y/', 'a:b/size=/', 'a:b/field=x/'],
   age: NO_TIME,

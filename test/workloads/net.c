@@ -1,6 +1,7 @@
 /*
  * Known traffic over loopback between two processes named w-client and w-server.
- * usage: net tcp COUNT BYTES PAUSE_MS | sendfile BYTES | udp COUNT BYTES | peek BYTES | mute COUNT BYTES
+ * usage: net tcp|apart COUNT BYTES PAUSE_MS | sendfile BYTES | udp COUNT BYTES | peek BYTES | mute COUNT BYTES
+ *   apart: as tcp, the client on CPU 0 and the server on CPU 1
  *   peek: the server looks at the data with MSG_PEEK before it reads them
  *   mute: UDP to a socket nobody reads
  */
@@ -62,7 +63,8 @@ int main(int argc, char **argv)
 {
 	const char *mode = argc > 2 ? argv[1] : "";
 	int datagram = strcmp(mode, "udp") == 0 || strcmp(mode, "mute") == 0, mute = strcmp(mode, "mute") == 0;
-	int two = strcmp(mode, "tcp") == 0 || datagram, type = datagram ? SOCK_DGRAM : SOCK_STREAM;
+	int apart = strcmp(mode, "apart") == 0;
+	int two = strcmp(mode, "tcp") == 0 || apart || datagram, type = datagram ? SOCK_DGRAM : SOCK_STREAM;
 	long count = two ? atol(argv[2]) : 1, bytes = atol(argv[argc > 3 && two ? 3 : 2]), sent = 0, received = 0;
 	double pause = argc > 4 ? atof(argv[4]) : 0;
 	struct sockaddr_in address = { 0 };
@@ -75,6 +77,8 @@ int main(int argc, char **argv)
 		die("pipe");
 	if (!mute && (server = fork()) == 0) {
 		name_self("w-server");
+		if (apart)
+			pin(1);
 		received = serve(fd, type, count, strcmp(mode, "peek") == 0);
 		if (write(back[1], &received, sizeof(received)) < 0)
 			die("write");
@@ -82,6 +86,8 @@ int main(int argc, char **argv)
 		_exit(0);
 	}
 	name_self("w-client");
+	if (apart)
+		pin(0);
 	int out = socket(AF_INET, type, 0);
 	if (connect(out, (struct sockaddr *)&address, sizeof(address)) != 0)
 		die("connect");
