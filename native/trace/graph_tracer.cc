@@ -101,7 +101,8 @@ GraphTracer::GraphTracer(const std::string& tracefs, const GraphSpec& graph, std
   if (!directory_->own())
     notes->push_back(
         "this kernel has function_graph only once: its global tracer is borrowed, and put back at the end");
-  if (!directory_->guarded()) notes->push_back("no guardian could be started: after kill -9 start ktop once to clean up");
+  if (!directory_->guarded())
+    notes->push_back("no guardian could be started: after kill -9 start ktop once to clean up");
 }
 
 GraphTracer::~GraphTracer() {
