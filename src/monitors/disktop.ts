@@ -207,6 +207,7 @@ export const disktop: Monitor = {
     cpus: options.cpus,
     mmap_pages: options.mmap_pages,
     backend: options.backend,
+    shed: { last: 'duty', lacks: 'bytes are right for each process, not by device' },
     events: [
       {
         id: 'bio',
@@ -217,6 +218,7 @@ export const disktop: Monitor = {
         id: 'dirty',
         names: ['writeback:writeback_dirty_folio', 'writeback:writeback_dirty_page'],
         optional: 'the device of buffered writes is not known',
+        secondary: 'the device of buffered writes is not known',
       },
     ],
     operators: [
@@ -279,6 +281,7 @@ export const disktop: Monitor = {
           id: 'bytes',
           title: 'BYTES',
           help: 'bytes in the interval; a buffered write counts when the page is dirtied',
+          sum: true,
           format: 'bytes',
           min: 8,
         },
@@ -288,6 +291,7 @@ export const disktop: Monitor = {
           rate: true,
           title: 'IOPS',
           help: 'block requests submitted per second',
+          sum: true,
           format: 'number',
           min: 8,
         },
