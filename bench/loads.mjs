@@ -2,7 +2,15 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventsOf, ROOT } from './lib.mjs';
-import { bpftrace, ktopObserver, libbpf, perfRecord, perfSamples, perfTrace } from './observers.mjs';
+import {
+  bpftrace,
+  ktopObserver,
+  ktopWithinBudget,
+  libbpf,
+  perfRecord,
+  perfSamples,
+  perfTrace,
+} from './observers.mjs';
 
 /** With and without a stack, what is said of `alloc` events. */
 const withStacks = (names) => names.map((name) => (/alloc/.test(name) ? `${name}/call-graph=fp/` : name));
@@ -36,6 +44,7 @@ export function loads() {
       events: sched,
       observers: [
         ktopObserver('task-state'),
+        ktopWithinBudget('task-state', 'pipe'),
         perfRecord(sched),
         bpftrace(`tracepoint:sched:sched_switch {
             @since[args->prev_pid] = nsecs; @off[args->next_pid] = sum(nsecs - @since[args->next_pid]); }
@@ -50,6 +59,7 @@ export function loads() {
       events: kmem,
       observers: [
         ktopObserver('kmemleak'),
+        ktopWithinBudget('kmemleak', 'kmalloc'),
         perfRecord(kmem),
         bpftrace(kmemText('args->bytes_alloc')),
         libbpf('slabratetop', ['100', '1']),
@@ -71,6 +81,7 @@ export function loads() {
       events: net,
       observers: [
         ktopObserver('nettop'),
+        ktopWithinBudget('nettop', 'udp'),
         perfRecord(net),
         bpftrace(`tracepoint:net:net_dev_queue { @tx[pid] = sum(args->len); }
           tracepoint:net:netif_receive_skb { @rx[pid] = sum(args->len); }
@@ -98,6 +109,7 @@ export function loads() {
       events: calls,
       observers: [
         ktopObserver('syscalls'),
+        ktopWithinBudget('syscalls', 'getppid'),
         perfRecord(calls),
         perfTrace(),
         bpftrace(`tracepoint:raw_syscalls:sys_enter { @start[tid] = nsecs; }

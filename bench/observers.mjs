@@ -3,22 +3,36 @@
  * whose CPU time counts, `lost` reads from all it said how many events it missed, where it says so.
  */
 import { spawnSync } from 'node:child_process';
-import { background, KTOP, NODE, sleep } from './lib.mjs';
+import { background, KTOP, load, NODE, sleep } from './lib.mjs';
 import { libbpfTool } from './peers.mjs';
 
 /** Those that say nothing when they are ready. */
 const PERF_READY_MS = 1000;
 const TOOL_READY_MS = 1500;
 
+/** Like its peers: all of it, whatever it costs. */
 export function ktopObserver(monitor, options = []) {
   return {
     name: 'ktop',
     start: async () => {
-      const ktop = background(NODE, [KTOP, monitor, ...options, '--json', '-i', '500']);
+      const ktop = background(NODE, [KTOP, monitor, ...options, '--budget', 'off', '--json', '-i', '500']);
       await ktop.until(/\n/);
       return ktop;
     },
     lost: (output) => sumOf(output, ['lost', 'unseen']),
+  };
+}
+
+/** As it is without being told otherwise: `mode` of the storm goes on for long enough to be too much. */
+export function ktopWithinBudget(monitor, mode) {
+  return {
+    name: 'ktop, load shed',
+    start: async () => {
+      const ktop = background(NODE, [KTOP, monitor, '--json', '-i', '500']);
+      await ktop.until(/\n/);
+      await load('storm', mode, 2);
+      return ktop;
+    },
   };
 }
 

@@ -15,7 +15,17 @@ const PERF_SECONDS = 5;
 const readerMs = (pid) => threadsOf(pid).find(({ name }) => name === 'ktop/reader')?.ms ?? Number.NaN;
 
 async function underKtop(backend, seconds) {
-  const ktop = background(NODE, [KTOP, 'task-state', '--json', '-i', '500', '--backend', backend]);
+  const ktop = background(NODE, [
+    KTOP,
+    'task-state',
+    '--budget',
+    'off',
+    '--json',
+    '-i',
+    '500',
+    '--backend',
+    backend,
+  ]);
   await ktop.until(/\n/);
   const [before, reader] = [cpuMs(ktop.pid), readerMs(ktop.pid)];
   const rate = ops(await storm(seconds));

@@ -49,7 +49,7 @@ const TRACERS = [
   {
     name: 'ktop syscalls',
     beside: async () => {
-      const ktop = background(NODE, [KTOP, 'syscalls', '--json', '-i', '500']);
+      const ktop = background(NODE, [KTOP, 'syscalls', '--budget', 'off', '--json', '-i', '500']);
       await ktop.until(/\n/);
       return ktop;
     },

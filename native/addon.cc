@@ -117,6 +117,19 @@ GraphSpec graph_of(const Napi::Object& object) {
   return graph;
 }
 
+ShedSpec shed_of(const Napi::Object& object) {
+  ShedSpec shed;
+  shed.last = text(object, "last", "never");
+  shed.lacks = text(object, "lacks");
+  shed.keeps_stacks = flag(object, "keeps_stacks");
+  if (object.Get("sample").IsObject()) {
+    const Napi::Object sample = object.Get("sample").As<Napi::Object>();
+    shed.sample_share = std::clamp(number(sample, "share"), 1e-6, 1.0);
+    shed.sample_says = text(sample, "says");
+  }
+  return shed;
+}
+
 Plan plan_of(const Napi::Object& object) {
   Plan plan;
   each(object, "events", [&](Napi::Value v) {
@@ -129,6 +142,9 @@ Plan plan_of(const Napi::Object& object) {
     event.user_stack = static_cast<uint32_t>(number(from, "user_stack"));
     event.is_optional = from.Get("optional").IsString();
     event.optional = text(from, "optional");
+    event.is_secondary = from.Get("secondary").IsString();
+    event.secondary = text(from, "secondary");
+    event.sample = text(from, "sample");
     if (from.Get("probe").IsObject()) {
       const Napi::Object probe = from.Get("probe").As<Napi::Object>();
       event.probe = {event.id, text(probe, "kind"), text(probe, "definition"), {}, 0};
@@ -184,6 +200,8 @@ Plan plan_of(const Napi::Object& object) {
   plan.complete = flag(object, "complete");
   plan.steady = flag(object, "steady");
   plan.backend = text(object, "backend");
+  if (object.Get("shed").IsObject()) plan.shed = shed_of(object.Get("shed").As<Napi::Object>());
+  plan.budget = number(object, "budget_pct") / 100;
   return plan;
 }
 
@@ -287,6 +305,15 @@ Napi::Object js_snapshot(Napi::Env env, const SnapshotData& from) {
   object.Set("late", from.late);
   object.Set("unseen", from.unseen);
   object.Set("notes", strings(env, from.notes));
+  if (from.shed) {
+    Napi::Object shed = Napi::Object::New(env);
+    shed.Set("level", from.shed->level);
+    shed.Set("kind", from.shed->kind);
+    shed.Set("share", from.shed->share);
+    shed.Set("cost_pct", from.shed->cost_pct);
+    shed.Set("text", from.shed->text);
+    object.Set("shed", shed);
+  }
   Napi::Object tables = Napi::Object::New(env), histograms = Napi::Object::New(env), logs = Napi::Object::New(env);
   for (const TableData& table : from.tables) tables.Set(table.name, js_table(env, table));
   for (const HistogramData& histogram : from.histograms)

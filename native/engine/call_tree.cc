@@ -127,9 +127,10 @@ class CallTree final : public Operator {
     Line line;
     line.kind = Line::kLost;
     line.time = window.to;
-    line.cpu = window.cpu;
+    line.cpu = window.unwatched ? 0 : window.cpu;
     line.block = ++blocks_;
-    line.duration = window.count;
+    line.duration = window.unwatched ? window.to - window.from : window.count;
+    line.depth = window.unwatched;
     add(line);
     threads_.clear();  // a return may be among them
   }
@@ -337,6 +338,8 @@ class CallTree final : public Operator {
   }
 
   static std::string text(const Line& line, const Engine& engine) {
+    if (line.kind == Line::kLost && line.depth)
+      return "-- not watched for " + microseconds(line.duration) + ": stacks begin anew --";
     if (line.kind == Line::kLost)
       return "-- " + (line.duration ? std::to_string(line.duration) : std::string("some")) + " records lost on CPU " +
              std::to_string(line.cpu) + ": stacks begin anew --";
@@ -362,6 +365,10 @@ class CallTree final : public Operator {
     }
   }
 
+  double amount(uint64_t ns, const SnapshotData& out) const {
+    return spec_.keep ? static_cast<double>(ns) : out.scaled(static_cast<double>(ns));
+  }
+
   void tell_functions(SnapshotData& out, Engine& engine) {
     TableData table;
     table.name = spec_.name;
@@ -372,11 +379,11 @@ class CallTree final : public Operator {
       if (stat.calls == 0) continue;
       const double count = static_cast<double>(stat.calls);
       name.add_text(engine.strings.text(id));
-      calls.add(count);
-      total.add(static_cast<double>(stat.total));
+      calls.add(spec_.keep ? count : out.scaled(count));
+      total.add(amount(stat.total, out));
       avg.add(static_cast<double>(stat.sum) / count);
       max.add(static_cast<double>(stat.max));
-      self.add(static_cast<double>(stat.self));
+      self.add(amount(stat.self, out));
       table.length++;
     }
     out.tables.push_back(std::move(table));
@@ -393,7 +400,7 @@ class CallTree final : public Operator {
         frames += (frames.empty() ? "" : ";") + engine.strings.text(parents_[id - 1].second);
       stack.add_text(frames);
       comm.add_text(engine.strings.text(key.second));
-      self.add(static_cast<double>(ns));
+      self.add(amount(ns, out));
       table.length++;
     }
     out.tables.push_back(std::move(table));

@@ -1,6 +1,7 @@
 // count: per key, the number of events and the sums that the clauses add. `sample` is the same over clock samples.
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "engine/key_map.h"
 #include "engine/operator.h"
@@ -54,6 +55,7 @@ class Count final : public Operator {
   void snapshot(SnapshotData& out, Nanos, Engine& engine) override {
     TableData table;
     table.name = name_;
+    if (keep_) kept_.resize(sums_.size());
     const std::vector<uint32_t> shown = shown_rows();
     table.length = static_cast<uint32_t>(shown.size());
     if (!clauses_.empty())
@@ -63,7 +65,10 @@ class Count final : public Operator {
       }
     for (size_t c = 0; c < columns_.size(); c++) {
       ColumnData& column = table.number(columns_[c]);
-      for (uint32_t row : shown) column.add(static_cast<double>(sums_[row * columns_.size() + c]));
+      for (uint32_t row : shown) {
+        const size_t at = row * columns_.size() + c;
+        column.add((keep_ ? kept_[at] : 0) + out.scaled(static_cast<double>(sums_[at])));
+      }
     }
     for (const std::string& name : absent_) table.number(name).numbers.assign(table.length, kUnknown);
     if (overflow_)
@@ -71,7 +76,10 @@ class Count final : public Operator {
                           " events are in none of them");
     out.tables.push_back(std::move(table));
     if (spec_.busy_pct) log_.flush(name_, out);
-    if (!keep_) {
+    if (keep_) {
+      // Each interval has a scale of its own.
+      for (size_t i = 0; i < sums_.size(); i++) kept_[i] += out.scaled(static_cast<double>(std::exchange(sums_[i], 0)));
+    } else {
       map_.clear();
       sums_.clear();
       // The rows they wait for are gone; the seconds go on, or intervals below one would never see a busy one.
@@ -200,7 +208,8 @@ class Count final : public Operator {
   std::vector<std::string> columns_, absent_;
   std::vector<std::vector<uint32_t>> targets_;  // per clause: column of each addend
   KeyMap map_;
-  std::vector<int64_t> sums_;
+  std::vector<int64_t> sums_;  // of the interval
+  std::vector<double> kept_;   // of those before, when kept
   std::vector<SymbolTexts> symbols_;
   Log log_;
   uint64_t overflow_ = 0;

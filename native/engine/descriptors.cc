@@ -123,7 +123,7 @@ class Descriptors final : public Operator {
   void on_lost(const LostWindow& window, Engine&) override {
     for (auto at = pending_.begin(); at != pending_.end();) {
       if (at->second->start < window.to) {
-        dropped_++;
+        dropped_ += !window.unwatched;
         at = pending_.erase(at);
       } else {
         ++at;

@@ -66,10 +66,8 @@ int64_t Expr::load(const Step& step, const Record& record, Scope& scope) const {
       return static_cast<int64_t>(record.time);
     case kComm:
       return scope.tasks.get(record.tid).comm;
-    // common_flags: hard irq 0x08, soft irq 0x10, NMI 0x40; 0x10 alone with 0x80 (BH off) is still the task's own
-    // doing.
     case kIrq:
-      return record.raw != nullptr && record.size > 2 && (record.raw[2] & (0x08 | 0x10 | 0x40)) != 0;
+      return interrupted(record);
     case kWho: {
       const unsigned flags = record.raw != nullptr && record.size > 2 ? record.raw[2] : 0;
       return flags & 0x40 ? -3 : flags & 0x08 ? -1 : flags & 0x10 ? -2 : static_cast<int64_t>(record.tid);

@@ -1,6 +1,7 @@
 // histogram: log2 buckets of one value, one histogram per group. The name of the input is the unit.
 #include <array>
 #include <map>
+#include <utility>
 
 #include "engine/operator.h"
 #include "perf/transport.h"
@@ -30,12 +31,16 @@ class ValueHistogram final : public Operator {
   void snapshot(SnapshotData& out, Nanos, Engine&) override {
     const std::string unit = clauses_.empty() ? "" : clauses_[0].add[0].first;
     for (auto& [label, buckets] : groups_) {
-      add_histogram(out, name_, label, unit, buckets.count);
-      if (buckets.negative == 0) continue;
+      // Kept ones are sums of intervals, each with a scale of its own.
+      for (size_t i = 0; i < buckets.count.size(); i++)
+        buckets.shown[i] += out.scaled(static_cast<double>(std::exchange(buckets.count[i], 0)));
+      buckets.shown_negative += out.scaled(static_cast<double>(std::exchange(buckets.negative, 0)));
+      add_buckets(out, name_, label, unit, buckets.shown);
+      if (buckets.shown_negative == 0) continue;
       HistogramData& histogram = out.histograms.back();
       histogram.low.insert(histogram.low.begin(), -std::ldexp(1, 63));
       histogram.high.insert(histogram.high.begin(), -1);
-      histogram.count.insert(histogram.count.begin(), static_cast<double>(buckets.negative));
+      histogram.count.insert(histogram.count.begin(), buckets.shown_negative);
     }
     if (groups_.empty()) out.histograms.push_back({name_, "", unit, {}, {}, {}});
     if (!keep_) groups_.clear();
@@ -45,6 +50,8 @@ class ValueHistogram final : public Operator {
   struct Buckets {
     std::array<uint64_t, 64> count{};
     uint64_t negative = 0;
+    std::array<double, 64> shown{};
+    double shown_negative = 0;
   };
 
   Buckets& of(uint32_t index, const Record& record, Engine& engine) {

@@ -62,7 +62,7 @@ class Off final : public Operator {
     // What spans the window may have ended inside it.
     for (auto it = tasks_.begin(); it != tasks_.end();)
       it = it->second.since < window.to ? tasks_.erase(it) : std::next(it);
-    lost_windows_++;
+    lost_windows_ += !window.unwatched;
   }
 
   void on_exit(uint32_t tid, Nanos, Engine&) override { tasks_.erase(tid); }
@@ -82,7 +82,7 @@ class Off final : public Operator {
       }
     }
     for (Rollup& table : tables_) {
-      table.write(out, {}, engine);
+      table.write(out, {}, engine, 1u << kDelay);
       table.clear();
     }
     add_histogram(out, spec_.name, "", "ns", histogram_.count);

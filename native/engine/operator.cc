@@ -197,6 +197,13 @@ std::unique_ptr<Operator> make_operator(const OperatorSpec& spec, std::vector<Cl
 
 void add_histogram(SnapshotData& out, const std::string& name, const std::string& label, const std::string& unit,
                    const std::array<uint64_t, 64>& count) {
+  std::array<double, 64> scaled;
+  for (size_t i = 0; i < scaled.size(); i++) scaled[i] = out.scaled(static_cast<double>(count[i]));
+  add_buckets(out, name, label, unit, scaled);
+}
+
+void add_buckets(SnapshotData& out, const std::string& name, const std::string& label, const std::string& unit,
+                 const std::array<double, 64>& count) {
   int first = -1, last = -1;
   for (int i = 0; i < 64; i++) {
     if (count[static_cast<size_t>(i)] == 0) continue;
@@ -207,7 +214,7 @@ void add_histogram(SnapshotData& out, const std::string& name, const std::string
   for (int i = first; first >= 0 && i <= last; i++) {
     histogram.low.push_back(i == 0 ? 0 : std::ldexp(1, i));
     histogram.high.push_back(std::ldexp(1, i + 1) - 1);
-    histogram.count.push_back(static_cast<double>(count[static_cast<size_t>(i)]));
+    histogram.count.push_back(count[static_cast<size_t>(i)]);
   }
   out.histograms.push_back(std::move(histogram));
 }

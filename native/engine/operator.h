@@ -172,7 +172,10 @@ class Log {
   uint64_t dropped_ = 0;
 };
 
+// Of counts of the interval, which are scaled where not all of it was watched; and of numbers as they are.
 void add_histogram(SnapshotData& out, const std::string& name, const std::string& label, const std::string& unit,
                    const std::array<uint64_t, 64>& count);
+void add_buckets(SnapshotData& out, const std::string& name, const std::string& label, const std::string& unit,
+                 const std::array<double, 64>& count);
 
 }  // namespace ktop

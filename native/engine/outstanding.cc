@@ -64,7 +64,7 @@ class Outstanding final : public Operator {
     for (uint32_t row = 0; row < objects_.rows(); row++) {
       if (!objects_.alive(row) || info_[row].time >= window.to) continue;
       objects_.erase(row);
-      dropped_++;
+      dropped_ += !window.unwatched;
     }
   }
 
@@ -141,14 +141,14 @@ class Outstanding final : public Operator {
     ColumnData& comms = table.text("comms");
     ColumnData& stack = table.text("stack");
     const auto add = [&](const Group& group, bool is_bulk) {
-      count.add(static_cast<double>(group.count));
-      bytes.add(static_cast<double>(group.bytes));
+      count.add(out.scaled(static_cast<double>(group.count)));
+      bytes.add(out.scaled(static_cast<double>(group.bytes)));
       oldest.add(static_cast<double>(group.oldest));
       frees.add(static_cast<double>(group.unseen_frees));
       bucket.add_text(is_bulk ? "rcu/bulk" : "outstanding");
       site.add_text(group.any->site ? engine.world.symbols().name(static_cast<uint64_t>(group.any->site), true)
                                     : first_caller(group.any->stack, engine));
-      comms.add_text(top_comms(group, engine));
+      comms.add_text(top_comms(group, out, engine));
       stack.add_text(stack_text(group.any->stack, engine));
     };
     for (auto& [where, group] : groups) add(group, group.unseen_frees != 0);
@@ -161,7 +161,7 @@ class Outstanding final : public Operator {
     return lines.empty() ? "?" : lines[0];
   }
 
-  static std::string top_comms(const Group& group, const Engine& engine) {
+  static std::string top_comms(const Group& group, const SnapshotData& out, const Engine& engine) {
     std::vector<std::pair<uint64_t, uint32_t>> order;
     for (auto& [comm, n] : group.comms) order.emplace_back(n, comm);
     const size_t shown = std::min<size_t>(3, order.size());
@@ -170,7 +170,8 @@ class Outstanding final : public Operator {
         [](auto& a, auto& b) { return a.first > b.first || (a.first == b.first && a.second < b.second); });
     std::string text;
     for (size_t i = 0; i < shown; i++)
-      text += (i ? " " : "") + engine.strings.text(order[i].second) + "(" + std::to_string(order[i].first) + ")";
+      text += (i ? " " : "") + engine.strings.text(order[i].second) + (out.scale == 1 ? "(" : "(~") +
+              std::to_string(static_cast<uint64_t>(out.scaled(static_cast<double>(order[i].first)))) + ")";
     if (order.size() > shown) text += " +" + std::to_string(order.size() - shown);
     return text;
   }

@@ -80,7 +80,7 @@ class Pair final : public Operator {
     for (uint32_t row = 0; row < pending_.rows(); row++) {
       if (!pending_.alive(row) || starts_[row].time >= window.to) continue;
       pending_.erase(row);
-      dropped_++;
+      dropped_ += !window.unwatched;
     }
   }
 
@@ -108,10 +108,9 @@ class Pair final : public Operator {
 
   void snapshot(SnapshotData& out, Nanos now, Engine& engine) override {
     if (tables_.empty()) out.tables.push_back(empty_table());
-    for (Rollup& table : tables_) table.write(out, symbols_, engine);
+    for (Rollup& table : tables_) table.write(out, symbols_, engine, kAllCounters, spec_.keep);
     if (histograms_.empty()) add_histogram(out, spec_.name, "", "ns", {});
-    for (auto& [which, histogram] : histograms_)
-      add_histogram(out, spec_.name, label_of(which, engine), "ns", histogram.count);
+    for (auto& [which, histogram] : histograms_) add_latencies(out, label_of(which, engine), histogram);
     if (open_.on()) write_open(out, now, engine);
     if (dropped_)
       out.notes.push_back(spec_.name + ": " + std::to_string(dropped_) + " open pairs dropped, events were lost");
@@ -126,6 +125,7 @@ class Pair final : public Operator {
   static constexpr size_t kMostKeys = 4, kMostSums = 4, kMostColumns = 8, kMostRecent = 8192, kMostRaw = 128;
   static constexpr size_t kMostLines = 200;  // of a story
   static constexpr size_t kCut = 0;          // counter of the tables
+  static constexpr uint32_t kAllCounters = UINT32_MAX;
   static constexpr uint32_t kMostPending = 1u << 20;
   enum Role : uint8_t { kStart, kEnd, kCancel, kBetween };
   // A clause with what it is compiled to.
@@ -305,6 +305,13 @@ class Pair final : public Operator {
       }
     }
     if (start.alarm) histogram(spec_.percpu ? start.cpu : spec_.histogram_per_group ? first : 0).add(took);
+  }
+
+  void add_latencies(SnapshotData& out, const std::string& label, const Log2Histogram& from) const {
+    if (!spec_.keep) return add_histogram(out, spec_.name, label, "ns", from.count);
+    std::array<double, 64> kept;
+    std::copy(from.count.begin(), from.count.end(), kept.begin());
+    add_buckets(out, spec_.name, label, "ns", kept);
   }
 
   Log2Histogram& histogram(uint32_t which) {

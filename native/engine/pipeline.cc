@@ -1,5 +1,7 @@
 #include "pipeline.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "engine/pointer_field.h"
@@ -9,13 +11,22 @@
 namespace ktop {
 namespace {
 
+// Others have a filter on tasks that knows it. Whoever frees an object, it is free.
+bool drops_own(const std::string& op, const std::string& as) {
+  return op == "count" || op == "sample" || op == "log" || op == "histogram" || (op == "outstanding" && as == "alloc");
+}
+
 constexpr Nanos kForgetAfter = 10'000'000'000;  // ended tasks stay known this long
 
 }  // namespace
 
 Pipeline::Pipeline(const Plan& plan, std::vector<std::unique_ptr<EventFormat>> formats, const std::vector<int>& slot_of,
                    const World& world)
-    : plan_(plan), tasks_(strings_, world.here()), engine_(strings_, tasks_, world), formats_(std::move(formats)) {
+    : plan_(plan),
+      self_(world.here() ? static_cast<uint32_t>(getpid()) : 0),
+      tasks_(strings_, world.here()),
+      engine_(strings_, tasks_, world),
+      formats_(std::move(formats)) {
   for (auto& format : formats_) engine_.formats.push_back(format.get());
   engine_.formats.push_back(nullptr);  // the clock's slot
   routes_.resize(engine_.formats.size());
@@ -45,7 +56,8 @@ Pipeline::Pipeline(const Plan& plan, std::vector<std::unique_ptr<EventFormat>> f
     for (size_t i = 0; i < present.size(); i++) clauses.push_back(compile(present[i], slots[i]));
     operators_.push_back(make_operator(spec, std::move(clauses), engine_));
     for (size_t i = 0; i < slots.size(); i++)
-      routes_[slots[i]].push_back({operators_.back().get(), static_cast<uint32_t>(i)});
+      routes_[slots[i]].push_back(
+          {operators_.back().get(), static_cast<uint32_t>(i), spec.others && drops_own(spec.op, present[i].as)});
   }
 }
 
@@ -96,6 +108,11 @@ void Pipeline::on_cpu_gone(uint32_t cpu) {
 
 void Pipeline::seed_from_proc(Nanos now) {
   for (auto& op : operators_) op->on_start(now);
+  seed_states(now);
+  seed_open_calls(now);
+}
+
+void Pipeline::seed_states(Nanos now) {
   bool states = false;
   for (auto& op : operators_) states |= op->wants_states();
   tasks_.scan(
@@ -104,7 +121,6 @@ void Pipeline::seed_from_proc(Nanos now) {
           if (op->wants_states()) op->on_initial_state(tid, letter, cpu, now, engine_);
       },
       states);
-  seed_open_calls(now);
 }
 
 void Pipeline::seed_open_calls(Nanos now) {

@@ -19,7 +19,8 @@ class Pipeline final : public RecordSink {
            const World& world = World::this_host());
 
   void on_event(const Record& record) override {
-    for (const Route& route : routes_[record.slot]) route.op->on_event(route.clause, record, engine_);
+    for (const Route& route : routes_[record.slot])
+      if (!route.others || !is_own(record)) route.op->on_event(route.clause, record, engine_);
   }
   void on_task(const TaskRecord& task) override;
   void on_lost(const LostWindow& window) override;
@@ -27,6 +28,8 @@ class Pipeline final : public RecordSink {
 
   // Threads, processes and names of this host; states for the operators that want them.
   void seed_from_proc(Nanos now);
+  // States for the operators that want them.
+  void seed_states(Nanos now);
   // What these events would have told, had we looked earlier: for the tables of open pairs.
   void seed_open_calls(Nanos now);
   // Adds every operator's tables, histograms and logs; clears what is per interval.
@@ -39,13 +42,16 @@ class Pipeline final : public RecordSink {
   struct Route {
     Operator* op;
     uint32_t clause;
+    bool others;  // not what ktop itself does
   };
+  bool is_own(const Record& record) { return self_ != 0 && tasks_.pid(record.tid) == self_ && !interrupted(record); }
   // `outstanding`: which field tells the objects of an event apart, where its clause does not say so.
   void choose_pointers(std::vector<ClauseSpec>* clauses, const std::vector<uint16_t>& slots) const;
   Clause compile(const ClauseSpec& on, uint16_t slot);
   void add_process_columns(SnapshotData& out);
 
   const Plan plan_;
+  const uint32_t self_;  // ktop's own process; 0: the events are of another host
   Strings strings_;
   Tasks tasks_;
   Engine engine_;

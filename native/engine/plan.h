@@ -25,6 +25,9 @@ struct EventSpec {
   // Texts that system calls are given: number of the call, a letter for each argument, 's' = text. `names` is empty
   // then.
   std::vector<std::pair<int64_t, std::string>> texts = {};
+  bool is_secondary = false;   // left out first when there is too much
+  std::string secondary = {};  // what is missing then
+  std::string sample = {};     // kernel filter that lets only a share of them pass, for when there is too much
 };
 
 struct ClauseSpec {
@@ -91,6 +94,15 @@ struct PollSpec {
   bool others = false;  // counters with filters: not what ktop itself does
 };
 
+// What may be left out when watching costs more than the budget.
+struct ShedSpec {
+  std::string last = "never";  // "duty": watched for a share of the time; "off": not at all, for a while; "never"
+  std::string lacks;           // what such figures do not have, or why nothing may be left out
+  bool keeps_stacks = false;   // call chains are what it is about
+  double sample_share = 1;     // of what there is, when the events' `sample` filters are on
+  std::string sample_says;
+};
+
 struct Plan {
   std::vector<EventSpec> events;
   std::vector<OperatorSpec> operators;
@@ -111,6 +123,8 @@ struct Plan {
   bool complete = false;
   bool steady = false;  // snapshots are wanted also while a CPU has interrupts off
   std::string backend;  // "", "perf", "tracefs"
+  ShedSpec shed;
+  double budget = 0;  // of one CPU, 0.05 = 5 %; 0: none
 };
 
 }  // namespace ktop

@@ -14,6 +14,10 @@ class Remember final : public Operator {
     if (!clauses_[index].passes(record, engine)) return;
     memo_.put(inputs_[index].first->eval(record, engine), inputs_[index].second->eval(record, engine), record.time);
   }
+  // Pointers are handed out again while nobody looks.
+  void on_lost(const LostWindow& window, Engine&) override {
+    if (window.unwatched) memo_.clear();
+  }
   void snapshot(SnapshotData&, Nanos, Engine&) override {}
 
  private:

@@ -44,7 +44,8 @@ uint32_t Rollup::row(const int64_t* values) {
   return row;
 }
 
-void Rollup::write(SnapshotData& out, const std::vector<SymbolTexts>& symbols, Engine& engine) {
+void Rollup::write(SnapshotData& out, const std::vector<SymbolTexts>& symbols, Engine& engine, uint32_t sums,
+                   bool kept) {
   TableData table;
   table.name = name_;
   table.length = rows_.size();
@@ -58,7 +59,10 @@ void Rollup::write(SnapshotData& out, const std::vector<SymbolTexts>& symbols, E
   }
   const auto number = [&](const char* name, auto value) {
     ColumnData& column = table.number(name);
-    each([&](uint32_t row) { column.add(static_cast<double>(value(took_[row]))); });
+    each([&](uint32_t row) {
+      const double amount = static_cast<double>(value(took_[row]));
+      column.add(kept ? amount : out.scaled(amount));
+    });
   };
   // What has not ended yet has a row all the same: nothing is known of its lengths.
   const auto length = [&](const char* name, auto value) {
@@ -75,7 +79,11 @@ void Rollup::write(SnapshotData& out, const std::vector<SymbolTexts>& symbols, E
   length("max_ns", [](const Latency& s) { return s.max; });
   for (size_t i = 0; i < names_.size(); i++) {
     ColumnData& column = table.number(names_[i]);
-    each([&](uint32_t row) { column.add(static_cast<double>(counter(row, i))); });
+    const bool adds_up = !kept && (sums >> i & 1);
+    each([&](uint32_t row) {
+      const double amount = static_cast<double>(counter(row, i));
+      column.add(adds_up ? out.scaled(amount) : amount);
+    });
   }
   if (overflow_)
     out.notes.push_back(name_ + ": more than " + std::to_string(cap_) + " rows; " + std::to_string(overflow_) +

@@ -23,8 +23,11 @@ class Rollup {
   int64_t& counter(uint32_t row, size_t which) { return counters_[row * names_.size() + which]; }
   const int64_t* key(uint32_t row) const { return rows_.key(row); }
   bool has(uint32_t row) const { return row < rows_.rows() && rows_.alive(row); }
-  // Columns of the key, then count, total_ns, min_ns, avg_ns, p50_ns, p95_ns, p99_ns, max_ns, and the counters.
-  void write(SnapshotData& out, const std::vector<SymbolTexts>& symbols, Engine& engine);
+  // Columns of the key, then count, total_ns, min_ns, avg_ns, p50_ns, p95_ns, p99_ns, max_ns, and the counters. Of
+  // those count, total_ns and the counters in `sums` (a bit each) add up and are scaled, unless it is `kept` for longer
+  // than an interval.
+  void write(SnapshotData& out, const std::vector<SymbolTexts>& symbols, Engine& engine, uint32_t sums = 0,
+             bool kept = false);
   void clear();
 
  private:

@@ -1,11 +1,11 @@
 #include "session.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "engine/event_groups.h"
 #include "perf/closer.h"
@@ -95,7 +95,7 @@ Session::Session(const Plan& plan) : plan_(plan) {
   if (!spec_.events.empty() || spec_.sampler.on()) open_transport(prefers_tracefs(plan_, host));
   last_ = now_ns();
   if (transport_) {
-    transport_->start();
+    start_flow();
     last_ = now_ns();
     // The side band flows already, so no fork is missed; what is read here is corrected by the events that follow.
     pipeline_->seed_from_proc(last_);
@@ -118,7 +118,9 @@ void Session::choose_plan() {
     const std::string why = why_no_graph(tracefs);
     if (!why.empty()) {
       note_once("no function calls here, but system calls and events: " + why);
+      const double budget = plan_.budget;
       plan_ = Plan(*plan_.otherwise);
+      plan_.budget = budget;
       for (const std::string& note : plan_.notes) note_once(note);
     }
   }
@@ -193,11 +195,17 @@ void Session::resolve_events() {
     int slot = -1;
     for (size_t i = 0; i < formats.size(); i++)
       if (formats[i]->type == format->type) slot = static_cast<int>(i);
+    uses_.resize(formats.size());
+    if (slot < 0)
+      uses_.push_back({event.is_secondary, event.secondary, event.sample, event.probe.kind});
+    else if (!event.is_secondary)
+      uses_[static_cast<size_t>(slot)].is_secondary = false;
     if (slot >= 0 && (spec_.events[static_cast<size_t>(slot)].filter != event.filter))
       throw Failure(Failure::kUsage, name + " is asked for twice with different filters; join them with || into one");
     if (slot < 0) {
       slot = static_cast<int>(formats.size());
       spec_.events.push_back({system, event_name, format->type, event.filter, event.stack, event.user_stack});
+      spec_.events.back().apart = event.is_secondary;
       formats.push_back(std::move(format));
     }
     slot_of.back() = slot;
@@ -263,18 +271,27 @@ void Session::open_transport(bool tracefs) {
   transport_ = open_perf_transport(spec_, host.tracefs);
 }
 
+// Of a new transport.
+void Session::start_flow() {
+  transport_->start();
+  if (!shedder_) shedder_ = std::make_unique<Shedder>(plan_, spec_, uses_);
+  const Nanos now = now_ns();
+  shedder_->begin(now, *transport_);
+  shedder_->set_watching(now, shedder_->rung().kind != Rung::kOff);
+}
+
 void Session::start_reader() {
   stopping_ = false;
   reader_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "ktop/reader");
     // On a saturated host an ordinary thread is kept waiting for hundreds of ms and loses most events.
-    sched_param priority{};
-    priority.sched_priority = 1;
-    pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
+    Priority priority;
     while (!stopping_) {
-      transport_->wait(100);
+      transport_->wait(shedder_->wait_ms(now_ns(), 100));
+      priority.turn();
       std::lock_guard<std::mutex> hold(mutex_);
       transport_->drain(*pipeline_, false);
+      take_turn(priority);
     }
   });
 }
@@ -282,8 +299,75 @@ void Session::start_reader() {
 void Session::stop_reader() {
   if (!reader_.joinable()) return;
   stopping_ = true;
-  transport_->wake();
+  {
+    std::lock_guard<std::mutex> hold(mutex_);  // the reader may be changing to another
+    transport_->wake();
+  }
   reader_.join();
+}
+
+// What the reader does beside reading: windows, and once per tick the ladder and its own priority.
+void Session::take_turn(Priority& priority) {
+  if (shedder_->window_due(now_ns())) turn_windows();
+  const Nanos now = now_ns();
+  if (!shedder_->tick_due(now)) return;
+  const Rung before = shedder_->rung();
+  const bool moved = shedder_->tick(now, thread_cpu_ns(), *transport_);
+  priority.tick(shedder_->reader_cpu());
+  ordinary_ = priority.lowered();
+  if (moved) change_rung(before);
+}
+
+// The end of a window, or the begin of one: what was open over the time between is not known to be.
+void Session::turn_windows() {
+  if (shedder_->watching()) {
+    transport_->pause();
+    unwatched_from_ = now_ns();
+    shedder_->set_watching(unwatched_from_, false);
+    return;
+  }
+  transport_->drain(*pipeline_, true);
+  const Nanos now = now_ns();
+  pipeline_->on_lost({LostWindow::kEveryCpu, unwatched_from_, now, 0, true});
+  transport_->resume();
+  shedder_->set_watching(now, true);
+}
+
+void Session::change_rung(const Rung& before) {
+  const Rung::Kind kind = shedder_->rung().kind;
+  if (shedder_->needs_other(before)) {
+    if (!reopen()) return;
+  } else {
+    for (uint16_t slot : shedder_->secondary()) transport_->set_on(slot, shedder_->wants_secondary());
+    if (kind != Rung::kDuty && !shedder_->watching()) turn_windows();
+  }
+  if (kind == Rung::kDuty && shedder_->watching()) turn_windows();  // it begins with a pause
+  back_ |= kind != Rung::kDuty && kind != Rung::kOff && (before.kind == Rung::kDuty || before.kind == Rung::kOff);
+}
+
+// Goes over to a transport of what is to be watched now. False: it could not be opened, and what was open goes on.
+bool Session::reopen() {
+  const std::string& tracefs = Host::get(false).tracefs;
+  std::unique_ptr<Transport> next;
+  try {
+    const TransportSpec spec = shedder_->apply(spec_);
+    const bool perf = std::string(transport_->name()) == "perf";
+    next = perf ? open_perf_transport(spec, tracefs) : open_trace_transport(spec, tracefs);
+  } catch (const Failure& failure) {
+    note_once(std::string("too much is watched, and less cannot be: ") + failure.what());
+    return false;
+  }
+  if (shedder_->watching()) unwatched_from_ = now_ns();
+  shedder_->set_watching(now_ns(), false);
+  transport_->stop();
+  base_ = settle(true);
+  late_base_ += transport_->late();
+  transport_ = std::move(next);
+  start_flow();
+  // Nothing older is known to have gone on.
+  pipeline_->on_lost({LostWindow::kEveryCpu, unwatched_from_, now_ns(), 0, true});
+  unwatched_from_ = now_ns();
+  return true;
 }
 
 SnapshotData Session::snapshot() {
@@ -294,7 +378,7 @@ SnapshotData Session::snapshot() {
   {
     std::lock_guard<std::mutex> hold(mutex_);
     out = build(false);
-    unseen = before_.unseen - base_.unseen;
+    unseen = before_.unseen - std::min(before_.unseen, base_.unseen);
   }
   // perf on this host does not deliver everything and does not say so: read the same events elsewhere from now on.
   if (unseen > 0 && plan_.backend.empty() && std::string(transport_->name()) == "perf") leave_perf(unseen);
@@ -315,8 +399,10 @@ void Session::note_once(const std::string& note) {
 
 void Session::leave_perf(uint64_t unseen) {
   std::unique_ptr<Transport> next;
+  Rung::Kind kind;
+  const TransportSpec spec = wanted(&kind);
   try {
-    next = open_trace_transport(spec_, Host::get(false).tracefs);
+    next = open_trace_transport(spec, Host::get(false).tracefs);
     next->start();
   } catch (const Failure& failure) {
     const std::string note =
@@ -324,7 +410,7 @@ void Session::leave_perf(uint64_t unseen) {
     note_once(note);
     return;
   }
-  replace_transport(std::move(next), unseen);
+  if (!replace_transport(std::move(next), unseen, kind)) return;  // the next snapshot tries again
   standing_notes_.push_back("perf dropped " + std::to_string(unseen) +
                             " samples unseen on this host; the events come from a private tracefs instance now");
 }
@@ -363,29 +449,53 @@ void Session::follow_cpus() {
   try {
     // A tracer is the only one of its kind: two cannot be open at once.
     if (plan_.graph.on) throw Failure(Failure::kHost, "it belongs to a tracer that is running; open this tab again");
-    spec_.cpus = chosen;
-    const bool is_perf = std::string(transport_->name()) == "perf";
-    std::unique_ptr<Transport> next = is_perf ? open_perf_transport(spec_, Host::get(false).tracefs)
-                                              : open_trace_transport(spec_, Host::get(false).tracefs);
-    next->start();
-    replace_transport(std::move(next), 0);
+    {
+      std::lock_guard<std::mutex> hold(mutex_);
+      spec_.cpus = chosen;
+    }
+    const std::string& tracefs = Host::get(false).tracefs;
+    bool done = false;
+    while (!done) {  // again only where another rung was taken meanwhile
+      Rung::Kind kind;
+      const TransportSpec spec = wanted(&kind);
+      const bool is_perf = std::string(transport_->name()) == "perf";
+      std::unique_ptr<Transport> next =
+          is_perf ? open_perf_transport(spec, tracefs) : open_trace_transport(spec, tracefs);
+      next->start();
+      done = replace_transport(std::move(next), 0, kind);
+    }
     cpu_note_ += "events of all CPUs were opened anew, what lasted over that moment is not told";
   } catch (const Failure& failure) {
     cpu_note_ += std::string("its events cannot be opened: ") + failure.what();
   }
 }
 
-// What both saw is counted once: the old one ends with what has been taken from it. `next` has been started.
-void Session::replace_transport(std::unique_ptr<Transport> next, uint64_t lost) {
+// What is to be open now, by what is shed on this rung.
+TransportSpec Session::wanted(Rung::Kind* kind) {
+  std::lock_guard<std::mutex> hold(mutex_);
+  *kind = shedder_->rung().kind;
+  return shedder_->apply(spec_);
+}
+
+// What both saw is counted once: the old one ends with what has been taken from it. `next` has been started. False: it
+// is of another rung than holds by now.
+bool Session::replace_transport(std::unique_ptr<Transport> next, uint64_t lost, Rung::Kind kind) {
   stop_reader();
   std::lock_guard<std::mutex> hold(mutex_);
+  if (shedder_->rung().kind != kind) {
+    start_reader();
+    return false;
+  }
   const Nanos now = now_ns();
   transport_->stop();
   base_ = before_;
   late_base_ = late_before_;
   transport_ = std::move(next);
+  shedder_->begin(now, *transport_);
+  if (!shedder_->watching()) transport_->pause();
   pipeline_->on_lost({0, last_, now, lost});
   start_reader();
+  return true;
 }
 
 SnapshotData Session::build(bool last) {
@@ -400,13 +510,16 @@ SnapshotData Session::build(bool last) {
   }
   out.notes = standing_notes_;
   if (!cpu_note_.empty()) out.notes.push_back(cpu_note_);
+  if (ordinary_) out.notes.push_back("the reader takes too much of a CPU to go before others: events may be lost");
   add_counts(out, last);
+  if (shedder_) shedder_->snapshot(now, out);
   for (auto& poll : polls_) {
     const std::string& name = plan_.polls[static_cast<size_t>(&poll - polls_.data())].name;
     poll->read(name, out, pipeline_->tasks());
   }
   // What was open is forgotten over a loss: /proc knows what still is.
   if (pipeline_->take_lost() && !last) pipeline_->seed_open_calls(now);
+  if (std::exchange(back_, false) && !last) pipeline_->seed_states(now);
   pipeline_->snapshot(out, now);
   last_ = now;
   return out;
@@ -419,8 +532,23 @@ void Session::add_counts(SnapshotData& out, bool last) {
   }
   out.backend = transport_->name();
   if (!polls_.empty()) out.backend += " + /proc";
+  const Nanos begun = thread_cpu_ns();
+  const EventCounts total = settle(last);
+  shedder_->add_cpu(thread_cpu_ns() - begun);
+  out.events = static_cast<double>(total.received - before_.received);
+  out.lost = static_cast<double>(total.lost - std::min(total.lost, before_.lost));
+  out.unseen = static_cast<double>(total.unseen - before_.unseen);
+  const uint64_t late = late_base_ + transport_->late();
+  out.late = static_cast<double>(late - late_before_);
+  late_before_ = late;
+  before_ = total;
+  for (const std::string& note : transport_->notes()) out.notes.push_back(note);
+}
+
+// Empties the buffers; all that has been counted since the monitor was opened.
+EventCounts Session::settle(bool last) {
   // The counters are read before the rings are emptied: what they count has been written, so it will be found.
-  std::vector<EventCounts> counted = transport_->counts();
+  const std::vector<EventCounts> counted = transport_->counts();
   transport_->drain(*pipeline_, true);
   std::vector<EventCounts> counts = transport_->counts();
   const auto missing = [&] {
@@ -432,7 +560,7 @@ void Session::add_counts(SnapshotData& out, bool last) {
     return sum;
   };
   // A CPU may be between counting an event and finishing its record: look again before calling it unseen.
-  if (missing() > before_.unseen - base_.unseen && !last) {
+  if (missing() > before_.unseen - std::min(before_.unseen, base_.unseen) && !last) {
     usleep(200);
     transport_->drain(*pipeline_, true);
     counts = transport_->counts();
@@ -444,14 +572,7 @@ void Session::add_counts(SnapshotData& out, bool last) {
   }
   total.unseen += missing();
   total.unseen = std::max(total.unseen, before_.unseen);
-  out.events = static_cast<double>(total.received - before_.received);
-  out.lost = static_cast<double>(total.lost - std::min(total.lost, before_.lost));
-  out.unseen = static_cast<double>(total.unseen - before_.unseen);
-  const uint64_t late = late_base_ + transport_->late();
-  out.late = static_cast<double>(late - late_before_);
-  late_before_ = late;
-  before_ = total;
-  for (const std::string& note : transport_->notes()) out.notes.push_back(note);
+  return total;
 }
 
 PlanCheck check_plan(const Plan& plan) {

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "engine/pipeline.h"
+#include "engine/priority.h"
+#include "engine/shedder.h"
 #include "perf/transport.h"
 #include "proc/command.h"
 #include "proc/poll.h"
@@ -48,18 +50,30 @@ class Session final {
   void start_command();
   void resolve_events();
   void open_transport(bool tracefs);
+  void start_flow();
   void start_reader();
   void stop_reader();
   void leave_perf(uint64_t unseen);
   bool only_by_tracefs() const;
   void follow_cpus();
-  void replace_transport(std::unique_ptr<Transport> next, uint64_t lost);
+  TransportSpec wanted(Rung::Kind* kind);
+  bool replace_transport(std::unique_ptr<Transport> next, uint64_t lost, Rung::Kind kind);
+  void take_turn(Priority& priority);
+  void turn_windows();
+  void change_rung(const Rung& before);
+  bool reopen();
+  EventCounts settle(bool last);
   void note_once(const std::string& note);
   SnapshotData build(bool last);
   void add_counts(SnapshotData& out, bool last);
 
   Plan plan_;
   TransportSpec spec_;
+  std::vector<SlotUse> uses_;  // by slot
+  std::unique_ptr<Shedder> shedder_;
+  Nanos unwatched_from_ = 0;  // while nothing is watched
+  bool back_ = false;         // everything is watched again: what tasks do meanwhile is not known
+  bool ordinary_ = false;     // the reader has lost its priority
   std::unique_ptr<Pipeline> pipeline_;
   std::vector<std::unique_ptr<Poll>> polls_;
   std::unique_ptr<Command> command_;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -56,8 +57,20 @@ struct LogData {
   std::vector<std::string> between;  // what happened from start to end on that CPU and to that task
 };
 
+// What was left out of an interval.
+struct ShedData {
+  uint32_t level = 0;   // rungs down the ladder at its end
+  std::string kind;     // "lean", "filter", "duty", "off"; "full": all again, or more than the budget
+  double share = 1;     // of what there was, as far as it was watched: figures are divided by it
+  double cost_pct = 0;  // of one CPU: what watching all of it would cost
+  std::string text;     // one sentence
+};
+
 struct SnapshotData {
   bool ended = false;  // there will be no more of it
+  double scale = 1;    // by which what adds up is multiplied
+  std::optional<ShedData> shed;
+  double scaled(double amount) const { return scale == 1 ? amount : std::round(amount * scale); }
   double mono_ms = 0, interval_ms = 0;
   std::string backend;
   double events = 0, lost = 0, late = 0, unseen = 0;

@@ -314,8 +314,8 @@ void State::write_states(SnapshotData& out) {
     ColumnData& column = table.number(name);
     for (const Latency& each : kinds_) column.add(each.count ? static_cast<double>(value(each)) : 0);
   };
-  number("count", [](const Latency& s) { return s.count; });
-  number("total_ns", [](const Latency& s) { return s.sum; });
+  number("count", [&out](const Latency& s) { return out.scaled(static_cast<double>(s.count)); });
+  number("total_ns", [&out](const Latency& s) { return out.scaled(static_cast<double>(s.sum)); });
   number("min_ns", [](const Latency& s) { return s.min; });
   number("p50_ns", [](const Latency& s) { return s.quantile(0.50); });
   number("p95_ns", [](const Latency& s) { return s.quantile(0.95); });
@@ -328,10 +328,16 @@ void State::write_states(SnapshotData& out) {
 void State::on_lost(const LostWindow& window, Engine&) {
   // A stay that spans the window may have ended inside it: forget it rather than make one up.
   nodes_.erase_if([&](const Node& node) { return node.since < window.to; });
-  lost_windows_++;
-  OnCpu& on = on_cpu(window.cpu);
-  on.blind_until = std::max(on.blind_until, window.to);
-  if (on.since < window.to) on.known = false;
+  lost_windows_ += !window.unwatched;
+  const bool every = window.cpu == LostWindow::kEveryCpu;
+  if (!every) on_cpu(window.cpu);
+  for (uint32_t cpu = every ? 0 : window.cpu; cpu < (every ? on_cpu_.size() : window.cpu + 1); cpu++) {
+    OnCpu& on = on_cpu_[cpu];
+    on.blind_until = std::max(on.blind_until, window.to);
+    if (on.since < window.to) on.known = false;
+  }
+  // Of CPUs that nobody has told of yet, nothing is known from before either.
+  if (every) first_ = std::max(first_, window.to);
 }
 
 bool State::runs_unseen(uint32_t tid, Node& node, Nanos now) {
@@ -354,7 +360,9 @@ void State::on_exit(uint32_t tid, Nanos, Engine&) { nodes_.erase(tid); }
 void State::on_initial_state(uint32_t tid, char letter, uint32_t cpu, Nanos now, Engine&) {
   // Runs, or waits for it: only samples tell.
   if ((letter == 'R' && !samples_) || letter == 'X' || letter == 'Z') return;
-  Node& node = nodes_[tid];
+  const auto [at, fresh] = nodes_.emplace(tid);
+  if (!fresh) return;  // events have told more of it
+  Node& node = *at;
   node.state = letter;
   node.exact = false;
   node.cpu = cpu;

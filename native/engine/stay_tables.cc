@@ -46,7 +46,7 @@ void StayTables::add(const Stay& stay) {
 void StayTables::write(SnapshotData& out, uint64_t window, Engine& engine) {
   for (Rollup& table : tables_) {
     for (uint32_t row = 0; table.has(row); row++) table.counter(row, kWindow) = static_cast<int64_t>(window);
-    table.write(out, {}, engine);
+    table.write(out, {}, engine, 1u << kBegun | 1u << kMoved | 1u << kWithin);
     table.clear();
   }
   if (histograms_.empty()) add_histogram(out, name_, "", "ns", {});

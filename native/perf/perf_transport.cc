@@ -21,6 +21,9 @@ class PerfTransport final : public Transport {
 
   const char* name() const override { return "perf"; }
   void start() override { session_.enable(); }
+  void pause() override { session_.pause(); }
+  void resume() override { session_.resume(); }
+  void set_on(uint16_t slot, bool on) override { session_.set_on(slot, on); }
   void wait(int timeout_ms) override { waiter_.wait(timeout_ms); }
   void wake() override { waiter_.wake(); }
 
@@ -39,6 +42,13 @@ class PerfTransport final : public Transport {
     uint64_t reported = 0;
     for (const auto& ring : session_.rings()) reported += ring->reported_lost();
     return account(kernel, session_.received(), waiting, session_.has_format_lost() ? nullptr : &reported);
+  }
+
+  std::vector<uint64_t> received() const override { return session_.received(); }
+  uint64_t reported_lost() const override {
+    uint64_t lost = 0;
+    for (const auto& ring : session_.rings()) lost += ring->reported_lost();
+    return lost;
   }
 
   uint64_t late() const override { return order_.late; }

@@ -29,6 +29,12 @@ struct Record {
   UserStack user_stack = {};  // of events that ask for it, and only from perf
 };
 
+// The task was interrupted, and has nothing to do with it. Of common_flags hard irq 0x08, soft irq 0x10, NMI 0x40; 0x10
+// alone with 0x80 (BH off) is still the task's own doing.
+inline bool interrupted(const Record& record) {
+  return record.raw != nullptr && record.size > 2 && (record.raw[2] & (0x08 | 0x10 | 0x40)) != 0;
+}
+
 // fork, exit, comm: from the perf side band (any transport).
 struct TaskRecord {
   enum Kind : uint8_t { kFork, kExit, kComm } kind = kFork;
@@ -41,9 +47,11 @@ struct TaskRecord {
 
 // Between `from` and `to` events of this CPU are missing.
 struct LostWindow {
-  uint32_t cpu = 0;
+  uint32_t cpu = 0;  // kEveryCpu
   Nanos from = 0, to = 0;
-  uint64_t count = 0;  // 0 = unknown
+  uint64_t count = 0;      // 0 = unknown
+  bool unwatched = false;  // nothing was lost: nobody looked (load shedding)
+  static constexpr uint32_t kEveryCpu = UINT32_MAX;
 };
 
 // Receives everything in time order across CPUs.

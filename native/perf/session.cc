@@ -92,7 +92,7 @@ size_t PerfSession::open_fd(perf_event_attr attr, int cpu, uint16_t slot, size_t
     format_lost_ = false;  // before Linux 6.0
   }
   if (fd < 0) fail_open(-fd, what + " on CPU " + std::to_string(cpu));
-  EventFd e{fd, static_cast<int>(group == kNoGroup ? fds_.size() : group), slot, 0, SIZE_MAX, {}};
+  EventFd e{fd, static_cast<int>(group == kNoGroup ? fds_.size() : group), slot, 0, SIZE_MAX, {}, false, false};
   fds_.push_back(e);
   if (ioctl(fd, PERF_EVENT_IOC_ID, &fds_.back().id) != 0) fail_open(errno, what);
   return fds_.size() - 1;
@@ -108,17 +108,24 @@ void PerfSession::open_cpu(const TransportSpec& spec, const std::string& tracefs
   add_ring<Layout::kPlain>(fds_[lead].fd, cpu, pages);
 
   size_t stack_ring = SIZE_MAX, user_ring = SIZE_MAX;
-  size_t group = lead, members = 1;
+  // Events have leaders of their own, so that they can be paused in one go while the side band goes on.
+  size_t group = kNoGroup, members = 0;
   for (size_t slot = 0; mode == kSample && slot < spec.events.size(); slot++) {
     const EventRequest& event = spec.events[slot];
-    if (event.type == CallTexts::kType) continue;
+    if (event.type == CallTexts::kType || !event.on) continue;
     const EventUse use = event.user_stack ? EventUse::kUser : event.stack ? EventUse::kStack : EventUse::kPlain;
     attr = tracepoint_attr(event.type, use, event.user_stack);
     // Such records are large: they fill a ring soon.
     set_watermark(&attr, use == EventUse::kUser ? std::max(pages_ / 8, 1u) : pages_);
-    const size_t index = open_fd(attr, cpu, static_cast<uint16_t>(slot), members < kGroupLimit ? group : kNoGroup,
+    if (!event.apart && (group == kNoGroup || members >= kGroupLimit)) {
+      group = open_fd(side_band_attr(false), cpu, kNoSlot, kNoGroup, "events");
+      fds_[group].pausing = true;
+      members = 1;
+    }
+    const size_t index = open_fd(attr, cpu, static_cast<uint16_t>(slot), event.apart ? kNoGroup : group,
                                  event.system + ":" + event.name);
-    if (members++ >= kGroupLimit) group = index, members = 1;
+    fds_[index].pausing = event.apart;
+    members += !event.apart;
     const int fd = fds_[index].fd;
     set_filter(fd, event, tracefs);
     if (use == EventUse::kStack && stack_ring == SIZE_MAX) {
@@ -156,6 +163,7 @@ void PerfSession::open_cpu(const TransportSpec& spec, const std::string& tracefs
     set_watermark(&attr, pages);
     const size_t clock = open_fd(attr, cpu, static_cast<uint16_t>(spec.events.size()), kNoGroup,
                                  sampler_.source == SamplerSpec::kClock ? "cpu-clock" : "hardware counter");
+    fds_[clock].pausing = true;
     if (sampler_.stack)
       add_ring<Layout::kClockStack>(fds_[clock].fd, cpu, pages);
     else
@@ -203,6 +211,32 @@ void PerfSession::enable() {
   enabled_ = true;
 }
 
+void PerfSession::switch_groups(unsigned long request) {
+  // A group stops and goes with its leader.
+  for (const EventFd& e : fds_)
+    if (e.pausing && !e.off) ioctl(e.fd, request, 0);
+}
+
+void PerfSession::set_on(uint16_t slot, bool on) {
+  if (stopped_) return;
+  // One that follows a leader would come back only with the next time that one does.
+  for (EventFd& e : fds_) {
+    if (e.slot != slot || !e.pausing) continue;
+    e.off = !on;
+    if (!paused_) ioctl(e.fd, on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
+  }
+}
+
+void PerfSession::pause() {
+  if (enabled_ && !stopped_) switch_groups(PERF_EVENT_IOC_DISABLE);
+  paused_ = true;
+}
+
+void PerfSession::resume() {
+  if (enabled_ && !stopped_) switch_groups(PERF_EVENT_IOC_ENABLE);
+  paused_ = false;
+}
+
 void PerfSession::disable() {
   if (stopped_) return;
   for (size_t i = 0; i < fds_.size(); i++)
@@ -239,7 +273,7 @@ std::vector<KernelCount> PerfSession::read_counts() {
   std::vector<KernelCount> counts(received_.size());
   if (!stopped_)
     for (size_t i = 0; i < fds_.size(); i++)
-      if (fds_[i].leader == static_cast<int>(i)) read_group(i);
+      if (fds_[i].leader == static_cast<int>(i) && (fds_[i].slot != kNoSlot || fds_[i].pausing)) read_group(i);
   for (const EventFd& e : fds_) {
     if (e.slot == kNoSlot) continue;
     counts[e.slot].value += e.last.value;

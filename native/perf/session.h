@@ -34,6 +34,10 @@ class PerfSession {
   size_t slots() const { return received_.size(); }  // the clock's included
 
   void enable();
+  // Events and samples; the side band goes on.
+  void pause();
+  void resume();
+  void set_on(uint16_t slot, bool on);
   // Stops the flow, takes the last counters and hands the fds over to be closed.
   void disable();
   bool enabled() const { return enabled_; }
@@ -54,6 +58,8 @@ class PerfSession {
     uint64_t id;
     size_t ring;  // index into rings_ of where its records go
     KernelCount last;
+    bool pausing = false;  // a leader whose group is paused
+    bool off = false;      // by set_on()
   };
   struct Mapping {
     void* address;
@@ -63,6 +69,7 @@ class PerfSession {
   void open_cpu(const TransportSpec& spec, const std::string& tracefs, Mode mode, int cpu);
   size_t open_fd(perf_event_attr attr, int cpu, uint16_t slot, size_t group, const std::string& what);
   perf_event_mmap_page* map(int fd, uint32_t wanted, uint32_t* pages);
+  void switch_groups(unsigned long request);
   template <Layout L>
   void add_ring(int fd, int cpu, uint32_t pages);
   void read_group(size_t leader);
@@ -81,7 +88,7 @@ class PerfSession {
   SamplerSpec sampler_;
   std::shared_ptr<CallTexts> texts_;
   bool format_lost_ = true;
-  bool enabled_ = false, stopped_ = false;
+  bool enabled_ = false, paused_ = false, stopped_ = false;
   Nanos stopped_at_ = 0;
 };
 

@@ -27,6 +27,8 @@ struct EventRequest {
   std::string filter;        // kernel filter, may be empty
   bool stack = false;        // kernel call chain with each event
   uint32_t user_stack = 0;   // bytes of the user stack with each event, where the transport can
+  bool on = true;            // false: its slot stays empty
+  bool apart = false;        // may be switched with set_on()
 };
 
 // Samples of where the CPUs are. On the CPU clock (an hrtimer) or a hardware counter.
@@ -80,6 +82,12 @@ class Transport {
   virtual const char* name() const = 0;  // "perf" | "tracefs"
   // Starts the flow (enable). Throws Failure.
   virtual void start() = 0;
+  // Events and samples stop until resume(), at the cost of a system call per CPU; the side band goes on. What is not
+  // told meanwhile is in no counter.
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+  // One event, off or on again, of those that were opened `apart`: the others go on meanwhile.
+  virtual void set_on(uint16_t slot, bool on) = 0;
   // Waits until data is worth draining, `wake_fd` is readable, or the timeout. Called by the reader thread.
   virtual void wait(int timeout_ms) = 0;
   // Makes a wait() return at once; callable from any thread.
@@ -88,6 +96,9 @@ class Transport {
   virtual void drain(RecordSink& sink, bool all) = 0;
   // Per slot; reads the kernel's counters.
   virtual std::vector<EventCounts> counts() = 0;
+  // Received so far per slot, and lost as far as the records say so: cheap, asks no other CPU.
+  virtual std::vector<uint64_t> received() const = 0;
+  virtual uint64_t reported_lost() const = 0;
   virtual uint64_t late() const = 0;
   // Disables at once; the slow close goes to a helper thread. After it, drain(all) still yields what was in the rings.
   virtual void stop() = 0;

@@ -271,3 +271,57 @@ TEST(live_stop_is_quick_and_leaves_nothing) {
   const std::string mine = "ktop_" + std::to_string(getpid());
   CHECK_EQ(system(("! ls " + tracefs() + "/instances | grep -q " + mine).c_str()), 0);
 }
+
+TEST(live_a_pause_leaves_out_what_happens_in_it_and_nothing_else) {
+  if (!is_root()) return;
+  const auto calls = [](int number, int count) {
+    for (int i = 0; i < count; i++) syscall(number);
+  };
+  for (Opener open : kOpeners) {
+    TransportSpec spec;
+    // Nobody else calls these.
+    spec.events = {
+        request("raw_syscalls", "sys_enter", "id == 39 && common_pid == " + std::to_string(syscall(SYS_gettid))),
+        request("raw_syscalls", "sys_exit", "id == 110 && common_pid == " + std::to_string(syscall(SYS_gettid)))};
+    spec.events[1].apart = true;
+    CollectSink sink;
+    auto transport = open(spec, tracefs());
+    transport->start();
+    const auto both = [&] {
+      calls(SYS_getpid, 1000);
+      calls(SYS_getppid, 1000);
+    };
+    both();
+    transport->pause();
+    both();
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+    transport->drain(sink, true);
+    CHECK_EQ(transport->received()[0], 1000u);
+    transport->resume();
+    both();
+    transport->set_on(1, false);
+    both();
+    transport->pause();
+    both();
+    transport->resume();
+    transport->set_on(1, true);
+    both();
+    transport->stop();
+    transport->drain(sink, true);
+    check_exact(*transport, sink);
+    const auto counts = transport->counts();
+    CHECK_EQ(counts[0].received, 4000u);
+    CHECK_EQ(counts[1].received, 3000u);
+    for (const EventCounts& count : counts) {
+      CHECK_EQ(count.lost, 0u);
+      CHECK_EQ(count.unseen, 0u);
+    }
+    // Forks are told all the while.
+    bool forked = false;
+    for (const Seen& seen : sink.all)
+      forked |= seen.kind == Seen::kTask && seen.task.tid == static_cast<uint32_t>(child);
+    CHECK(forked);
+  }
+}

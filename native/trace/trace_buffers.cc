@@ -70,7 +70,7 @@ StackFormat load_stack_format(const std::string& tracefs) {
 
 }  // namespace
 
-TraceBuffers::TraceBuffers(const Setup& setup, std::vector<std::string>* notes) {
+TraceBuffers::TraceBuffers(const Setup& setup, std::vector<std::string>* notes) : stacks_(setup.stacks) {
   if (setup.graph)
     graph_ = std::make_unique<GraphTracer>(setup.tracefs, *setup.graph, notes);
   else
@@ -136,6 +136,11 @@ void TraceBuffers::enable(const EventRequest& event, const std::string& tracefs)
   const int error = errno;
   throw Failure(Failure::kHost, "cannot enable " + event.system + ":" + event.name + " in a trace instance: " +
                                     strerror(error) + (error == EBUSY ? "; try again" : "; use perf"));
+}
+
+void TraceBuffers::set_on(const EventRequest& event, bool on) const {
+  if (event.stack != stacks_ || event.system == "ftrace") return;
+  directory().try_write("events/" + event.system + "/" + event.name + "/enable", on ? "1" : "0");
 }
 
 void TraceBuffers::open_pipes(const Setup& setup) {

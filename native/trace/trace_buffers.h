@@ -31,6 +31,8 @@ class TraceBuffers {
 
   void on() const { directory().write("tracing_on", "1"); }
   void off() const { directory().try_write("tracing_on", "0"); }
+  // One of its events; others are ignored.
+  void set_on(const EventRequest& event, bool on) const;
   const std::string& path() const { return directory().path(); }
   bool own() const { return directory().own(); }  // an instance of our own
   const std::vector<int>& fds() const { return fds_; }
@@ -50,6 +52,7 @@ class TraceBuffers {
 
   const TraceDirectory& directory() const { return graph_ ? graph_->directory() : *instance_; }
 
+  bool stacks_;
   std::unique_ptr<TraceInstance> instance_;
   std::unique_ptr<GraphTracer> graph_;
   TracingFrames tracing_;

@@ -21,7 +21,7 @@ namespace {
 class TraceTransport final : public Transport {
  public:
   TraceTransport(const TransportSpec& spec, const std::string& tracefs)
-      : received_(spec.events.size() + 1), sampling_(spec.sampler.on()), steady_(spec.steady) {
+      : received_(spec.events.size() + 1), events_(spec.events), sampling_(spec.sampler.on()), steady_(spec.steady) {
     for (size_t i = 0; i < spec.events.size(); i++) table_.set(spec.events[i].type, static_cast<uint16_t>(i));
     TraceBuffers::Setup setup;
     setup.tracefs = tracefs;
@@ -34,7 +34,7 @@ class TraceTransport final : public Transport {
       setup.stacks = stacks;
       setup.events.clear();
       for (const EventRequest& event : spec.events)
-        if (event.stack == stacks && event.type != CallTexts::kType) setup.events.push_back(event);
+        if (event.stack == stacks && event.on && event.type != CallTexts::kType) setup.events.push_back(event);
       if (setup.events.empty()) continue;
       buffers_.push_back(std::make_unique<TraceBuffers>(setup, &notes_));
       for (const auto& cursor : buffers_.back()->cursors()) cursors_.push_back(cursor.get());
@@ -69,6 +69,22 @@ class TraceTransport final : public Transport {
       for (auto& cursor : buffers->cursors()) cursor->start_at(now);
     if (session_) session_->enable();
     for (auto& buffers : buffers_) buffers->on();
+  }
+
+  void pause() override {
+    if (stopped_) return;
+    for (auto& buffers : buffers_) buffers->off();
+    if (session_) session_->pause();
+  }
+
+  void resume() override {
+    if (stopped_) return;
+    if (session_) session_->resume();
+    for (auto& buffers : buffers_) buffers->on();
+  }
+
+  void set_on(uint16_t slot, bool on) override {
+    for (auto& buffers : buffers_) buffers->set_on(events_[slot], on);
   }
 
   void wait(int timeout_ms) override {
@@ -120,6 +136,18 @@ class TraceTransport final : public Transport {
     }
     for (EventCounts& c : counts) c.counted = c.received + c.lost + c.unseen;
     return counts;
+  }
+
+  std::vector<uint64_t> received() const override {
+    std::vector<uint64_t> all = received_;
+    if (session_ && sampling_) all.back() = session_->received().back();
+    return all;
+  }
+  uint64_t reported_lost() const override {
+    uint64_t lost = 0;
+    for (auto& buffers : buffers_)
+      for (auto& cursor : buffers->cursors()) lost += cursor->missed();
+    return lost;
   }
 
   uint64_t late() const override { return order_.late; }
@@ -198,6 +226,7 @@ class TraceTransport final : public Transport {
 
   SlotTable table_;
   std::vector<uint64_t> received_;
+  const std::vector<EventRequest> events_;
   const bool sampling_, steady_;
   std::vector<std::string> notes_;
   std::vector<std::unique_ptr<TraceBuffers>> buffers_;

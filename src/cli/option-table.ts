@@ -1,5 +1,5 @@
 /** Every option, once: parsing, checking, the help text and the "monitors that use it" error read this table. */
-import type { Monitor, OptionName, Options } from '../monitors/monitor.ts';
+import { DEFAULT_BUDGET_PCT, type Monitor, type OptionName, type Options } from '../monitors/monitor.ts';
 import type { TokenRow } from './tokens.ts';
 import * as values from './values.ts';
 
@@ -324,6 +324,16 @@ export const OPTIONS: readonly OptionRow[] = [
     shared: true,
     help: 'perf or tracefs: how events are read (default: the better one here)',
     read: (texts, option) => ({ backend: values.choice(option, last(texts), BACKENDS) }),
+  },
+  {
+    name: 'budget',
+    live: true,
+    value: 'PCT',
+    shared: true,
+    help: `what watching may cost in % of one CPU before load is shed, or off (default ${DEFAULT_BUDGET_PCT})`,
+    read: (texts, option) => ({
+      budget_pct: last(texts) === 'off' ? 0 : values.percentage(option, last(texts)),
+    }),
   },
   {
     name: 'record',

@@ -41,10 +41,17 @@ function treeOf(options: Options): Pick<OperatorSpec, 'op' | 'name' | 'keep' | '
   };
 }
 
-function common(options: Options): Pick<Plan, 'backend' | 'complete' | 'command' | 'command_to_file'> {
+function common(
+  options: Options,
+): Pick<Plan, 'backend' | 'complete' | 'shed' | 'command' | 'command_to_file'> {
   return {
     backend: 'tracefs',
     complete: true,
+    // Of a command the whole run counts: that is nothing to be scaled.
+    shed:
+      options.command === undefined
+        ? { last: 'duty', lacks: 'calls that take longer than that are cut' }
+        : { last: 'off' },
     command: options.command,
     command_to_file: options.command_quiet,
   };
@@ -160,13 +167,21 @@ export const calls: Monitor = {
           format: 'text',
           min: 20,
         },
-        { id: 'calls', title: 'CALLS', help: 'how often it returned, or happened', format: 'int', min: 8 },
+        {
+          id: 'calls',
+          title: 'CALLS',
+          help: 'how often it returned, or happened',
+          sum: true,
+          format: 'int',
+          min: 8,
+        },
         {
           id: 'total_us',
           from: 'total_ns',
           scale: 1e-3,
           title: 'TOTAL_US',
           help: 'time in it and in what it called; once where it calls itself',
+          sum: true,
           format: 'us',
           decimals: 3,
           min: 12,
@@ -198,6 +213,7 @@ export const calls: Monitor = {
           scale: 1e-3,
           title: 'SELF_US',
           help: 'time in it without what it called, as far as that is traced',
+          sum: true,
           format: 'us',
           decimals: 3,
           min: 12,

@@ -82,17 +82,29 @@ export const conns: Monitor = {
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     complete: true,
+    shed: { last: 'never', lacks: 'a connection whose begin or end is missed would be wrong' },
     events: [
       { id: 'state', names: ['sock:inet_sock_set_state'], filter: `protocol == ${TCP}` },
-      { id: 'read', names: ['tcp:tcp_rcv_space_adjust'] },
+      {
+        id: 'read',
+        names: ['tcp:tcp_rcv_space_adjust'],
+        secondary: 'who owns an accepted connection may not be known',
+      },
       { id: 'retransmit', names: ['tcp:tcp_retransmit_skb'] },
       {
         id: 'send',
         names: ['sock:sock_send_length'],
         filter: `protocol == ${TCP}`,
         optional: 'bytes of connections are not known (kernels before 6.3)',
+        secondary: 'bytes of connections are not counted meanwhile',
       },
-      { id: 'recv', names: ['sock:sock_recv_length'], filter: `protocol == ${TCP}`, optional: '' },
+      {
+        id: 'recv',
+        names: ['sock:sock_recv_length'],
+        filter: `protocol == ${TCP}`,
+        optional: '',
+        secondary: '',
+      },
     ],
     names: { STATES: TCP_STATES, ENDS },
     operators: [

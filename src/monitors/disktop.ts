@@ -211,6 +211,7 @@ export const disktop: Monitor = {
     cpus: options.cpus,
     mmap_pages: options.mmap_pages,
     backend: options.backend,
+    shed: { last: 'duty', lacks: 'bytes are right for each process, not by device' },
     events: [
       {
         id: 'bio',
@@ -221,6 +222,7 @@ export const disktop: Monitor = {
         id: 'dirty',
         names: ['writeback:writeback_dirty_folio', 'writeback:writeback_dirty_page'],
         optional: 'the device of buffered writes is not known',
+        secondary: 'the device of buffered writes is not known',
       },
     ],
     operators: [
@@ -285,6 +287,7 @@ export const disktop: Monitor = {
           id: 'bytes',
           title: 'BYTES',
           help: 'bytes in the interval; a buffered write counts when the page is dirtied',
+          sum: true,
           format: 'bytes',
           min: 8,
         },
@@ -294,6 +297,7 @@ export const disktop: Monitor = {
           rate: true,
           title: 'IOPS',
           help: 'block requests submitted per second',
+          sum: true,
           format: 'number',
           min: 8,
         },

@@ -66,6 +66,7 @@ const COUNT: ColumnSpec = {
   id: 'count',
   title: 'COUNT',
   help: 'packets dropped in the interval',
+  sum: true,
   format: 'int',
   min: 7,
 };
@@ -81,6 +82,7 @@ export const drops: Monitor = {
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     complete: true,
+    shed: { last: 'duty' },
     events: [
       { id: 'free', names: ['skb:kfree_skb'], stack: options.callgraph, filter: options.filter },
       { id: 'full', names: ['sock:sock_rcvqueue_full'], optional: '' },
@@ -168,6 +170,7 @@ export const drops: Monitor = {
           rate: true,
           title: 'PER_S',
           help: 'dropped per second',
+          sum: true,
           format: 'number',
           min: 8,
           warn: 1,

@@ -60,6 +60,7 @@ export const execs: Monitor = {
   plan: (options): Plan => ({
     mmap_pages: options.mmap_pages,
     backend: options.backend,
+    shed: { last: 'never', lacks: 'each program that is started is told' },
     events: [
       { id: 'exec', names: ['sched:sched_process_exec'], user_stack: STACK_BYTES },
       { id: 'exit', names: ['sched:sched_process_exit'] },

@@ -180,6 +180,7 @@ function planOf(spec: HistSpec, cpus: readonly number[] | undefined): Plan {
   return {
     cpus,
     notes,
+    shed: { last: 'duty' },
     events: [
       spec.probe === undefined
         ? { id, names: [spec.event], filter: spec.filter }
@@ -356,7 +357,7 @@ const RANGE_COLUMNS: readonly ColumnSpec[] = [
     format: 'int',
     hidden: 'screen',
   },
-  { id: 'count', title: 'COUNT', help: 'events in the interval', format: 'int', min: 10 },
+  { id: 'count', title: 'COUNT', help: 'events in the interval', sum: true, format: 'int', min: 10 },
   {
     id: 'per_s',
     from: 'count',
@@ -367,7 +368,15 @@ const RANGE_COLUMNS: readonly ColumnSpec[] = [
     min: 10,
   },
   { id: 'pct', title: '%', help: 'share of the interval’s events', format: 'percent', min: 6 },
-  { id: 'total', title: 'TOTAL', help: 'events since the start', format: 'int', min: 11, priority: 1 },
+  {
+    id: 'total',
+    title: 'TOTAL',
+    help: 'events since the start',
+    sum: true,
+    format: 'int',
+    min: 11,
+    priority: 1,
+  },
   {
     id: 'bar',
     title: 'BAR',
@@ -421,10 +430,18 @@ export function histMonitor(spec: HistSpec): Monitor {
             id: 'count',
             title: 'COUNT',
             help: 'events in the interval, whatever their value: a counter of its own',
+            sum: true,
             format: 'int',
             min: 10,
           },
-          { id: 'total', title: 'TOTAL', help: 'the same since the start', format: 'int', min: 11 },
+          {
+            id: 'total',
+            title: 'TOTAL',
+            help: 'the same since the start',
+            sum: true,
+            format: 'int',
+            min: 11,
+          },
           about('p50', 'half'),
           about('p90', '90 %'),
           about('p99', '99 %'),

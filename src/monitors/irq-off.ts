@@ -25,6 +25,7 @@ export const irqOff: Monitor = {
       backend: options.backend ?? 'tracefs',
       sampler: { period_ns, stack: options.callgraph },
       // The samples tell of the same ticks; on some hosts those of idle CPUs are missing.
+      shed: { last: 'never', lacks: 'a silence would not be told from a pause' },
       events: [{ id: 'expire', names: ['timer:hrtimer_expire_entry'], optional: '' }],
       operators: [
         {

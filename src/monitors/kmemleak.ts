@@ -50,6 +50,10 @@ function partsOf(
   }));
 }
 
+/** Of the addresses of the slab a share that is spread over all pages; the same for allocation and free. */
+const SAMPLED = 1 / 8;
+const SAMPLE = '!(ptr & 0x7000)';
+
 /** The pointer only where it has been said which it is. */
 const pointer = (ptr: string | undefined): Record<string, string> => (ptr === undefined ? {} : { ptr });
 
@@ -61,6 +65,7 @@ export const kmemleak: Monitor = {
   plan: (options): Plan => {
     const alloc = partsOf(options.alloc, ALLOC, 'alloc');
     const free = partsOf(options.free, FREE, 'free');
+    const sample = options.alloc === undefined && options.free === undefined ? { sample: SAMPLE } : {};
     const rcu = options.free === undefined ? [RCU] : [];
     const on: Clause[] = [
       ...alloc.map(
@@ -78,13 +83,28 @@ export const kmemleak: Monitor = {
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,
+      // An object is followed from its allocation to its free, or not at all.
+      shed: {
+        last: 'off',
+        sample: {
+          share: SAMPLED,
+          says: 'only objects at one of eight addresses are followed: figures are scaled up (~)',
+        },
+      },
       events: [
-        ...alloc.map(({ event }) => ({ ...event, stack: options.callgraph })),
-        ...free.map(({ event }) => event),
+        ...alloc.map(({ event }) => ({ ...event, ...sample, stack: options.callgraph })),
+        ...free.map(({ event }) => ({ ...event, ...sample })),
         ...rcu,
       ],
       operators: [
-        { op: 'outstanding', name: 'objects', keep: true, on, age_ns: (options.age_ms ?? 0) * 1e6 },
+        {
+          op: 'outstanding',
+          name: 'objects',
+          keep: true,
+          others: true,
+          on,
+          age_ns: (options.age_ms ?? 0) * 1e6,
+        },
       ],
     };
   },
@@ -99,8 +119,8 @@ export const kmemleak: Monitor = {
       sort: { column: 'bytes', descending: true },
       empty: 'nothing outstanding',
       columns: [
-        { id: 'count', title: 'COUNT', help: 'objects outstanding', format: 'int', min: 7 },
-        { id: 'bytes', title: 'BYTES', help: 'bytes given for them', format: 'bytes', min: 7 },
+        { id: 'count', title: 'COUNT', help: 'objects outstanding', sum: true, format: 'int', min: 7 },
+        { id: 'bytes', title: 'BYTES', help: 'bytes given for them', sum: true, format: 'bytes', min: 7 },
         {
           id: 'oldest_s',
           from: 'oldest_ns',

@@ -15,6 +15,7 @@ export const kvmExit: Monitor = {
     all_cpus: true,
     mmap_pages: options.mmap_pages,
     backend: options.backend,
+    shed: { last: 'duty', lacks: 'what takes longer than that is not seen' },
     events: [
       { id: 'exit', names: ['kvm:kvm_exit'], optional: NO_KVM },
       { id: 'entry', names: ['kvm:kvm_entry'], optional: NO_KVM },
@@ -79,6 +80,7 @@ export const kvmExit: Monitor = {
           from: 'count',
           title: 'calls',
           help: 'exits that were followed by an entry',
+          sum: true,
           format: 'int',
           min: 8,
         },
@@ -88,6 +90,7 @@ export const kvmExit: Monitor = {
           scale: 1e-3,
           title: 'total(us)',
           help: 'time out of the guest, µs',
+          sum: true,
           format: 'us',
           decimals: 3,
           min: 12,

@@ -2,7 +2,7 @@
  * The contract of a monitor: which events to open, how to reduce them, which panels show the result.
  * A monitor is data. The functions in it are pure: options in, plan out; tables in, tables out.
  */
-import type { Column, Histogram, LogEntry, Table, TextColumn } from '../sources/snapshot.ts';
+import type { Column, Histogram, LogEntry, Snapshot, Table, TextColumn } from '../sources/snapshot.ts';
 
 export { numberAt, textAt, textColumn } from '../sources/snapshot.ts';
 export type { Column, Histogram, LogEntry, Table, TextColumn };
@@ -63,6 +63,8 @@ export interface Options {
   readonly command?: readonly string[];
   readonly command_quiet?: boolean;
   readonly backend?: 'perf' | 'tracefs';
+  /** What watching may cost, in % of one CPU, before load is shed; 0 = whatever it costs. Default: `DEFAULT_BUDGET_PCT`. */
+  readonly budget_pct?: number;
   /** Totals at the end instead of what happens. */
   readonly summary?: boolean;
   /** The process of `pids` was started by ktop, and stands still until the monitor is open: it begins with its exec. */
@@ -86,8 +88,11 @@ export interface ProbeChoices {
   readonly latency?: boolean;
   /** Other probes of this kernel are left out. */
   readonly only?: boolean;
-  /** Too many to be recorded: hits are counted in the kernel, and nothing else is known. */
-  readonly lean?: boolean;
+  /**
+   * Too many to be recorded: hits are counted in the kernel, and nothing else is known. How many snapshots in a row it
+   * would not have been.
+   */
+  readonly lean?: number;
 }
 
 /** A probe that is armed while it is watched, or an event that there is. */
@@ -227,6 +232,28 @@ export interface EventSpec {
   readonly user_stack?: number;
   /** The monitor works without it; this says what is missing then, as a note. */
   readonly optional?: string;
+  /** Left out first when watching costs too much; this says what is missing then ('' = nothing to speak of). */
+  readonly secondary?: string;
+  /** A narrower kernel filter for then: see `ShedSpec.sample`. */
+  readonly sample?: string;
+}
+
+/**
+ * What may be left out when watching costs more than the budget, in this order: `secondary` events and call chains; what
+ * the events' `sample` filters do not let pass; most of the time; everything.
+ */
+export interface ShedSpec {
+  /**
+   * `duty`: watched for a share of the time, what adds up is scaled (columns with `sum`); state that would span a pause is
+   * dropped. `off`: part of the time would tell nothing, so it is not watched for a while. `never`: every event counts.
+   */
+  readonly last: 'duty' | 'off' | 'never';
+  /** Half a sentence: what figures lack that are of a share of the time; of `never` why nothing may be left out. */
+  readonly lacks?: string;
+  /** Call chains stay: they are what it is about. */
+  readonly keeps_stacks?: true;
+  /** The share that the `sample` filters let pass, and half a sentence that says so. */
+  readonly sample?: { readonly share: number; readonly says: string };
 }
 
 /** A place in the kernel or a program where an event is made. Refused by the kernel: a usage error with its reason. */
@@ -361,7 +388,7 @@ export interface OperatorSpec {
   /** `pair`, `state`: only this comm (glob) / these pids. */
   readonly comm?: string;
   readonly pids?: readonly number[];
-  /** `pair`, `state`: not what ktop itself does. */
+  /** Not what ktop itself does (of `outstanding`: allocates); what interrupted it is not its own. */
   readonly others?: boolean;
   /** `outstanding`: only objects at least this old, in ns. */
   readonly age_ns?: number;
@@ -472,11 +499,18 @@ export interface Plan {
   /** Pictures are wanted also while a CPU has interrupts off: a timer of ours that was set there would not fire. */
   readonly steady?: boolean;
   readonly backend?: 'perf' | 'tracefs';
+  /** Absent: every event counts. */
+  readonly shed?: ShedSpec;
+  /** Given by the reader: % of one CPU, 0 = no bound. */
+  readonly budget_pct?: number;
   /** Said with every snapshot, as a sentence each. */
   readonly notes?: readonly string[];
   /** Texts for numbers, for keys shown as `expr:NAME`: name → number → text. */
   readonly names?: Readonly<Record<string, Readonly<Record<number, string>>>>;
 }
+
+/** About 400,000 events a second. */
+export const DEFAULT_BUDGET_PCT = 5;
 
 // ---------------------------------------------------------------- panels
 
@@ -498,6 +532,8 @@ export interface ColumnSpec {
   readonly scale?: number;
   /** Divide by the measured interval in seconds. */
   readonly rate?: boolean;
+  /** It adds up: scaled, and marked with ~, where only a share of what there was has been watched. */
+  readonly sum?: true;
   /** Narrowest and widest it may be drawn; the widest text column takes what is left. */
   readonly min?: number;
   readonly max?: number;
@@ -653,13 +689,14 @@ export interface Monitor {
     interval_ms: number,
   ) => Record<string, Table>;
   /**
-   * When what is asked for is more than can be borne: what to go on with, and a sentence that says so. Pure; asked after every
-   * snapshot, before `derive`.
+   * When what is asked for is more than can be borne, or is not any more: what to go on with, and a sentence that says so.
+   * Pure; asked after every snapshot, with the tables as they were before `derive`. For what the kernel can do in another
+   * way; else there is `Plan.shed`.
    */
   readonly ease?: (
-    measured: { readonly events: number; readonly interval_ms: number },
+    measured: Pick<Snapshot, 'events' | 'interval_ms' | 'tables'>,
     options: Options,
-  ) => { readonly options: Options; readonly notice: string } | undefined;
+  ) => { readonly options: Options; readonly notice?: string } | undefined;
   /** A sentence to show when all is well but there is nothing to see. */
   readonly quiet?: (tables: Readonly<Record<string, Table>>) => string | undefined;
   /** The first table panel is `rows` in JSON, the first histogram `histogram`, the first log `log`; others go by their id. */

@@ -55,6 +55,7 @@ export const mpdelay: Monitor = {
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,
+      shed: { last: 'duty', lacks: 'what takes longer than that is not seen' },
       events: chain.map(({ id, name, filter }) => ({ id, names: [name], filter })),
       operators: [
         {
@@ -91,13 +92,22 @@ export const mpdelay: Monitor = {
           min: 4,
           optional: true,
         },
-        { id: 'calls', from: 'count', title: 'CALLS', help: 'complete pairs', format: 'int', min: 8 },
+        {
+          id: 'calls',
+          from: 'count',
+          title: 'CALLS',
+          help: 'complete pairs',
+          sum: true,
+          format: 'int',
+          min: 8,
+        },
         {
           id: 'total_us',
           from: 'total_ns',
           scale: 1e-3,
           title: 'TOTAL_US',
           help: 'sum, µs',
+          sum: true,
           format: 'us',
           decimals: 3,
           min: 12,

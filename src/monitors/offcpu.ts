@@ -120,11 +120,18 @@ const COUNT: ColumnSpec = {
   id: 'count',
   title: 'COUNT',
   help: 'waits that ended',
+  sum: true,
   format: 'int',
   min: 6,
 };
-const TOTAL = ms('total', 'OFF_MS', 'sum of the waits that ended, from leaving a CPU to being back, ms');
-const DELAY = ms('delay', 'DELAY_MS', 'of these, time in which it could run but had no CPU, ms', 2);
+const TOTAL: ColumnSpec = {
+  ...ms('total', 'OFF_MS', 'sum of the waits that ended, from leaving a CPU to being back, ms'),
+  sum: true,
+};
+const DELAY: ColumnSpec = {
+  ...ms('delay', 'DELAY_MS', 'of these, time in which it could run but had no CPU, ms', 2),
+  sum: true,
+};
 const AVG = ms('avg', 'AVG_MS', 'mean, ms', 3);
 const MAX = ms('max', 'MAX_MS', 'longest that ended, ms');
 const NOW = ms('now', 'NOW_MS', 'off the CPU now, since so many ms; 0 = is not', 1);
@@ -148,6 +155,7 @@ export const offcpu: Monitor = {
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,
+      shed: { last: 'duty', keeps_stacks: true, lacks: 'what takes longer than that is not seen' },
       events: [
         { id: 'switch', names: ['sched:sched_switch'], filter: change, stack: true },
         // The wakeup itself may be done by the other CPU; this one always happens where its cause is.

@@ -78,6 +78,8 @@ export function filePlan(options: Options, tables: Partial<OperatorSpec>): Plan 
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     complete: true,
+    // Which file a descriptor is follows from all that was done with it.
+    shed: { last: 'off' },
     names: CALL_TABLES,
     events: [
       { id: 'enter', names: ['raw_syscalls:sys_enter'], filter },

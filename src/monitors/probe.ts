@@ -18,6 +18,9 @@ import {
 const UNHIT_S = 10;
 /** Records a second that are written one by one; beyond, hits are counted only. */
 const MOST_PER_S = 200_000;
+/** So many snapshots below half of that, and records are written again; more of them where hits are not known meanwhile. */
+const CALM = 10;
+const CALM_BLIND = 60;
 /** Words that may stand for an argument. */
 const OF_TASK: Readonly<Record<string, string>> = {
   comm: '$comm:text',
@@ -44,11 +47,14 @@ function whereOf({ pids }: Options): string | undefined {
 }
 
 function planOf(options: Options): Plan {
-  const { list = [], count, histogram, latency = false, lean = false } = options.probes ?? {};
+  const { list = [], count, histogram, latency = false } = options.probes ?? {};
   const of_task = whereOf(options);
   // From entry to return a task may go to another CPU.
   const chosen = [of_task, latency ? onCpus(options) : undefined].filter((term) => term !== undefined);
   const where = chosen.length === 0 ? undefined : chosen.join(' && ');
+  const lean = options.probes?.lean !== undefined;
+  // Reading records hits probes, too. Whoever asks for ktop by its number gets them.
+  const others = options.pids === undefined;
   const armed = list.filter(({ off, held }) => off !== true && held !== true);
   const has = (choice: ProbeChoice, field: string) =>
     choice.probe === undefined || choice.fields.includes(field);
@@ -61,19 +67,26 @@ function planOf(options: Options): Plan {
   const operators: OperatorSpec[] = [];
   if (armed.length > 0 && !lean) {
     operators.push(
-      { op: 'log', name: 'records', on: clauses(() => ({})) },
+      { op: 'log', name: 'records', others, on: clauses(() => ({})) },
       {
         op: 'count',
         name: 'seen',
+        others,
         keep: true,
         on: clauses((choice) => ({ key: named(choice), add: { count: '1' } })),
       },
-      { op: 'count', name: 'now', on: clauses((choice) => ({ key: named(choice), add: { count: '1' } })) },
+      {
+        op: 'count',
+        name: 'now',
+        others,
+        on: clauses((choice) => ({ key: named(choice), add: { count: '1' } })),
+      },
     );
     if (count !== undefined)
       operators.push({
         op: 'count',
         name: 'counts',
+        others,
         keep: true,
         on: clauses((choice) => {
           const value = OF_TASK[count] ?? (has(choice, count) ? count : undefined);
@@ -84,6 +97,7 @@ function planOf(options: Options): Plan {
       operators.push({
         op: 'histogram',
         name: 'values',
+        others,
         keep: true,
         on: clauses((choice) =>
           has(choice, histogram) ? { group: named(choice), add: { [histogram]: histogram } } : undefined,
@@ -94,6 +108,7 @@ function planOf(options: Options): Plan {
       operators.push({
         op: 'pair',
         name: 'latency',
+        others,
         keep: true,
         histogram_per_group: true,
         than_ns: Math.round((options.than_ms ?? 0) * 1e6),
@@ -118,6 +133,8 @@ function planOf(options: Options): Plan {
         : []),
     ]),
     operators,
+    // Too many records are counted by the kernel instead: see `ease`.
+    shed: { last: 'never', lacks: 'each record is told' },
     polls: [{ poll: 'probes', name: 'probes' }],
   };
 }
@@ -137,20 +154,40 @@ interface Row {
 
 const KIND: Readonly<Record<string, string>> = { event: 'event', kept: 'event' };
 
+/** Where the kernel's own figures of a probe are; undefined where it keeps none. */
+function rowOf(poll: Table | undefined, choice: ProbeChoice): number | undefined {
+  const text = (column: string, row: number) => textAt(poll?.columns[column], row);
+  for (let row = 0; row < (poll?.length ?? 0); row += 1) {
+    const its =
+      choice.probe === undefined
+        ? `${text('group', row)}:${text('name', row)}` === choice.event
+        : numberAt(poll?.columns.own, row) === 1 && text('name', row) === choice.name;
+    if (its) return row;
+  }
+  return undefined;
+}
+
+/** Hits of the interval by the kernel's own count; NaN where one of the probes is not counted. */
+function freshHits(poll: Table | undefined, list: readonly ProbeChoice[]): number {
+  return list
+    .filter(({ off }) => off !== true)
+    .reduce((sum, choice) => {
+      const row = rowOf(poll, choice);
+      return sum + (row === undefined ? Number.NaN : numberAt(poll?.columns.fresh, row));
+    }, 0);
+}
+
 /** The rows of what is watched, then those of the other probes of this kernel. */
 function rowsOf(tables: Readonly<Record<string, Table>>, options: Options): Row[] {
-  const { list = [], only = false, lean = false } = options.probes ?? {};
+  const { list = [], only = false } = options.probes ?? {};
+  const lean = options.probes?.lean !== undefined;
   const poll = tables.probes;
   const text = (column: string, row: number) => textAt(poll?.columns[column], row);
   const number = (column: string, row: number) => numberAt(poll?.columns[column], row);
   const all = Array.from({ length: poll?.length ?? 0 }, (_, row) => row);
   const shown = new Set<number>();
   const watched = list.map((choice): Row => {
-    const row = all.find((each) =>
-      choice.probe === undefined
-        ? `${text('group', each)}:${text('name', each)}` === choice.event
-        : number('own', each) === 1 && text('name', each) === choice.name,
-    );
+    const row = rowOf(poll, choice);
     if (row !== undefined) shown.add(row);
     const seen = countOf(tables.seen, choice.name);
     // Function probes and tracepoints have no profile: what was received is what is known.
@@ -294,14 +331,25 @@ export const probe: Monitor = {
   derive,
   logs: (_, { probes }, { records = [] } = {}): Record<string, readonly LogEntry[]> =>
     records.length === 0 ? {} : { records: readable(records, probes?.list ?? []) },
-  ease: (measured, options) => {
-    const wanted = options.probes;
-    const per_s = (measured.events * 1000) / measured.interval_ms;
-    if (wanted === undefined || wanted.lean === true || per_s < MOST_PER_S) return undefined;
-    return {
-      options: { ...options, probes: { ...wanted, lean: true } },
-      notice: `${Math.round(per_s)} records a second are too many to be written one by one: hits are counted from now on; give a filter to see records`,
-    };
+  ease: ({ events, interval_ms, tables }, options) => {
+    if (options.probes === undefined || options.budget_pct === 0) return undefined;
+    const { lean, ...wanted } = options.probes;
+    const go = (calm?: number) => ({
+      ...options,
+      probes: calm === undefined ? wanted : { ...wanted, lean: calm },
+    });
+    if (lean === undefined) {
+      const per_s = (events * 1000) / interval_ms;
+      if (per_s < MOST_PER_S) return undefined;
+      return {
+        options: go(0),
+        notice: `${Math.round(per_s)} records a second are too many to be written one by one: hits are counted from now on; give a filter to see records`,
+      };
+    }
+    const hits = freshHits(tables.probes, wanted.list);
+    const calm = (hits * 1000) / interval_ms >= MOST_PER_S / 2 ? 0 : lean + 1;
+    if (calm < (Number.isNaN(hits) ? CALM_BLIND : CALM)) return { options: go(calm) };
+    return { options: go(), notice: 'records are written one by one again' };
   },
   quiet: (tables) => {
     const table = tables.probes;

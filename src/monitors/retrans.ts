@@ -70,17 +70,23 @@ export const retrans: Monitor = {
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     complete: true,
+    shed: { last: 'never', lacks: 'each segment that is sent again is told' },
     events: [
       { id: 'segment', names: ['tcp:tcp_retransmit_skb'] },
       { id: 'synack', names: ['tcp:tcp_retransmit_synack'] },
       { id: 'state', names: ['sock:inet_sock_set_state'], filter: `protocol == ${TCP}` },
-      { id: 'read', names: ['tcp:tcp_rcv_space_adjust'] },
+      {
+        id: 'read',
+        names: ['tcp:tcp_rcv_space_adjust'],
+        secondary: 'whose connections they are may not be known',
+      },
       {
         id: 'send',
         names: ['sock:sock_send_length'],
         filter: `protocol == ${TCP}`,
         optional:
           'owners of connections that only send are not known until they change their state (kernels before 6.3)',
+        secondary: '',
       },
     ],
     names: { STATES: TCP_STATES },

@@ -23,13 +23,14 @@ const time = (id: string, from: string, title: string, help: string, priority = 
 });
 
 const DELAYS: readonly ColumnSpec[] = [
-  { id: 'count', title: 'COUNT', help: 'waits that ended', format: 'int', min: 8 },
+  { id: 'count', title: 'COUNT', help: 'waits that ended', sum: true, format: 'int', min: 8 },
   {
     id: 'total_ms',
     from: 'total_ns',
     scale: 1e-6,
     title: 'TOTAL_MS',
     help: 'sum of these waits, ms',
+    sum: true,
     format: 'ms',
     min: 9,
   },
@@ -65,6 +66,7 @@ export const rundelay: Monitor = {
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,
+      shed: { last: 'duty', lacks: 'what takes longer than that is not seen' },
       events: [
         { id: 'switch', names: ['sched:sched_switch'], filter: change, stack: options.callgraph },
         { id: 'wakeup', names: ['sched:sched_wakeup'], filter: wakeup, stack: options.callgraph },

@@ -80,6 +80,7 @@ export const signal: Monitor = {
     backend: options.backend,
     // A signal sent by an interrupt while the CPU idles must not be missed.
     complete: true,
+    shed: { last: 'duty' },
     events: [
       {
         id: 'generate',
@@ -153,7 +154,7 @@ export const signal: Monitor = {
           max: 9,
           priority: 1,
         },
-        { id: 'count', title: 'COUNT', help: 'in the interval', format: 'int', min: 6 },
+        { id: 'count', title: 'COUNT', help: 'in the interval', sum: true, format: 'int', min: 6 },
       ],
     },
     { kind: 'log', id: 'log', title: 'Last signals', log: 'events' },

@@ -49,6 +49,7 @@ function plan(options: Options): Plan {
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     complete: true,
+    shed: { last: 'never', lacks: 'each call is told' },
     names: CALL_TABLES,
     events: [
       { id: 'enter', names: ['raw_syscalls:sys_enter'], filter: id },

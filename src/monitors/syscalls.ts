@@ -63,6 +63,7 @@ function where(options: Options): string | undefined {
 /** Names of the errors of each row, the most frequent first: `ENOENT 12, EAGAIN 3`. */
 function errorsByRow(errors: Table): Map<string, { readonly total: number; readonly text: string }> {
   const lists = new Map<string, [string, number][]>();
+  const about = errors.scaled === true ? '~' : '';
   for (let row = 0; row < errors.length; row += 1) {
     const key = rowKey(errors, row);
     const list = lists.get(key) ?? [];
@@ -72,7 +73,7 @@ function errorsByRow(errors: Table): Map<string, { readonly total: number; reado
   return new Map(
     [...lists].map(([key, list]) => {
       list.sort(([, a], [, b]) => b - a);
-      const named = list.slice(0, NAMED_ERRORS).map(([name, count]) => `${name} ${count}`);
+      const named = list.slice(0, NAMED_ERRORS).map(([name, count]) => `${name} ${about}${count}`);
       if (list.length > NAMED_ERRORS) named.push('…');
       return [key, { total: list.reduce((sum, [, count]) => sum + count, 0), text: named.join(', ') }];
     }),
@@ -168,6 +169,10 @@ export const syscalls: Monitor = {
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,
+      shed: {
+        last: 'duty',
+        lacks: 'calls that take longer than that are in the list of those in flight only',
+      },
       names: { call: CALL_NAMES, error: ERROR_NAMES },
       events: [
         { id: 'enter', names: ['raw_syscalls:sys_enter'], filter: filter.enter },
@@ -248,16 +253,25 @@ export const syscalls: Monitor = {
           id: 'calls',
           title: 'CALLS',
           help: 'calls that ended, those that ended with their thread too (exit, kill)',
+          sum: true,
           format: 'int',
           min: 8,
         },
-        { id: 'errors', title: 'ERRORS', help: 'calls that returned an error', format: 'int', min: 6 },
+        {
+          id: 'errors',
+          title: 'ERRORS',
+          help: 'calls that returned an error',
+          sum: true,
+          format: 'int',
+          min: 6,
+        },
         {
           id: 'total_ms',
           from: 'total_ns',
           scale: 1e-6,
           title: 'TOTAL_MS',
           help: 'time in these calls, waiting included, ms',
+          sum: true,
           format: 'ms',
           min: 9,
         },
@@ -408,7 +422,7 @@ export const syscalls: Monitor = {
       empty: 'no error',
       columns: [
         { id: 'errno', title: 'ERRNO', help: 'error, by its name', format: 'text', min: 12, max: 24 },
-        { id: 'count', title: 'COUNT', help: 'calls that returned it', format: 'int', min: 8 },
+        { id: 'count', title: 'COUNT', help: 'calls that returned it', sum: true, format: 'int', min: 8 },
         { id: 'call', title: 'CALL', help: 'name of the call', format: 'text', min: 12, max: 24 },
         { id: 'pid', title: 'PID', help: 'process', format: 'int', min: 7 },
         { id: 'comm', title: 'COMMAND', help: 'name of the process', format: 'text', min: 8 },

@@ -37,6 +37,7 @@ export const taskState: Monitor = {
       mmap_pages: options.mmap_pages,
       backend: options.backend,
       complete: true,
+      shed: { last: 'duty', lacks: 'states and waits that last longer than that are not seen' },
       events: [
         {
           id: 'switch',
@@ -177,13 +178,14 @@ export const taskState: Monitor = {
           min: 2,
           max: 2,
         },
-        { id: 'count', title: 'STAYS', help: 'stays that ended', format: 'int', min: 7 },
+        { id: 'count', title: 'STAYS', help: 'stays that ended', sum: true, format: 'int', min: 7 },
         {
           id: 'total_ms',
           from: 'total_ns',
           scale: 1e-6,
           title: 'TOTAL_MS',
           help: 'sum, ms',
+          sum: true,
           format: 'ms',
           min: 10,
         },

@@ -33,6 +33,7 @@ export const trace: Monitor = {
       cpus: options.cpus,
       mmap_pages: options.mmap_pages,
       backend: options.backend,
+      shed: { last: 'duty' },
       events: events.map((event, i) => ({
         id: `e${i}`,
         names: [event.name],
@@ -40,9 +41,11 @@ export const trace: Monitor = {
         stack: options.callgraph,
       })),
       operators: [
-        { op: 'log', name: 'events', on: events.map((_, i) => ({ event: `e${i}` })) },
+        { op: 'log', name: 'events', others: true, on: events.map((_, i) => ({ event: `e${i}` })) },
         {
           op: 'count',
+          // Reading events makes events.
+          others: true,
           name: 'rates',
           on: events.map((event, i) => ({
             event: `e${i}`,
@@ -64,13 +67,14 @@ export const trace: Monitor = {
       empty: 'no event in this interval',
       columns: [
         { id: 'event', title: 'EVENT', help: 'system:name', format: 'text', min: 20 },
-        { id: 'count', title: 'COUNT', help: 'events in the interval', format: 'int', min: 9 },
+        { id: 'count', title: 'COUNT', help: 'events in the interval', sum: true, format: 'int', min: 9 },
         {
           id: 'per_s',
           from: 'count',
           rate: true,
           title: 'PER_S',
           help: 'events per second',
+          sum: true,
           format: 'number',
           min: 10,
         },

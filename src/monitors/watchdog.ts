@@ -85,6 +85,7 @@ export const watchdog: Monitor = {
     mmap_pages: options.mmap_pages,
     backend: options.backend,
     complete: true,
+    shed: { last: 'never', lacks: 'a silence would not be told from a pause' },
     steady: true,
     sampler: options.callgraph === true ? { frequency: options.frequency ?? 1, stack: true } : undefined,
     events: [

@@ -4,6 +4,7 @@ import { cellJson, columnsFor } from '../panels/cell.ts';
 import { defaultQuery, viewTable } from '../panels/table-view.ts';
 import {
   type Histogram,
+  isScaled,
   type LogEntry,
   numberAt,
   type Snapshot,
@@ -55,6 +56,7 @@ export function jsonObject(monitor: Monitor, snapshot: Snapshot): { readonly [ke
     lost: snapshot.lost,
     late: snapshot.late,
     unseen: snapshot.unseen,
+    ...(isScaled(snapshot) ? { scaled: share(snapshot.shed?.share ?? 1) } : {}),
     ...Object.fromEntries(parts.sort(([a], [b]) => rank(a) - rank(b))),
     notes: snapshot.notes,
   };
@@ -127,4 +129,5 @@ function bound(value: number | undefined): Json {
   return Number.isSafeInteger(value) ? value : BigInt(Math.round(value)).toString();
 }
 
+const share = (of: number): number => Math.round(of * 1e4) / 1e4;
 const round = (ms: number): number => Math.round(ms * 1000) / 1000;

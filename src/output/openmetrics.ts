@@ -38,6 +38,10 @@ export class OpenMetrics {
     const of = labels([['monitor', monitor.name]]);
     this.#put(this.#family('ktop_events', 'events received in the interval'), of, time, snapshot.events);
     this.#put(this.#family('ktop_lost_events', 'events lost in the interval'), of, time, snapshot.lost);
+    if (snapshot.shed !== undefined) {
+      const help = 'share of what there was that has been watched; amounts are what was seen divided by it';
+      this.#put(this.#family('ktop_watched_share', help), of, time, snapshot.shed.share);
+    }
     const panel = shownPanels(monitor).find(({ key }) => key === 'rows')?.panel as TablePanel | undefined;
     const table = panel === undefined ? undefined : snapshot.tables[panel.table];
     if (panel === undefined || table === undefined) return;

@@ -4,7 +4,7 @@ import { cellText, columnsFor } from '../panels/cell.ts';
 import { foldedStacks } from '../panels/folded.ts';
 import { sanitise } from '../panels/sanitise.ts';
 import { defaultQuery, viewTable } from '../panels/table-view.ts';
-import type { LogEntry, Snapshot, Table } from '../sources/snapshot.ts';
+import { isScaled, type LogEntry, type Snapshot, type Table } from '../sources/snapshot.ts';
 import { align } from './align.ts';
 import { histogramLines } from './histogram.ts';
 import { type Shown, shownPanels } from './shape.ts';
@@ -41,7 +41,7 @@ export function lineText(monitor: Monitor): (snapshot: Snapshot) => string {
 }
 
 function headerLine(snapshot: Snapshot): string {
-  const { late, unseen } = snapshot;
+  const { late, unseen, shed } = snapshot;
   const parts = [
     snapshot.monitor,
     new Date(snapshot.time).toISOString(),
@@ -50,10 +50,13 @@ function headerLine(snapshot: Snapshot): string {
     `lost ${snapshot.lost}`,
     ...(late > 0 ? [`late ${late}`] : []),
     ...(unseen > 0 ? [`unseen ${unseen}`] : []),
+    ...(shed !== undefined && shed.share < 1 ? [`watched ${percent(shed.share)}`] : []),
     `backend ${sanitise(snapshot.backend)}`,
   ];
   return parts.join('  ');
 }
+
+const percent = (share: number): string => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 function panelLines({ panel }: Shown, titled: boolean, snapshot: Snapshot): string[] {
   const title = titled ? [`${panel.title}:`] : [];
@@ -63,7 +66,8 @@ function panelLines({ panel }: Shown, titled: boolean, snapshot: Snapshot): stri
     return [...title, ...(lines.length === 0 ? [panel.empty] : lines)];
   }
   if (panel.kind === 'histogram') {
-    const lines = histogramLines(panel.title, snapshot.histograms[panel.histogram] ?? []);
+    const title = isScaled(snapshot) ? `~ ${panel.title}` : panel.title;
+    const lines = histogramLines(title, snapshot.histograms[panel.histogram] ?? []);
     return lines;
   }
   if (panel.kind === 'stacks') {

@@ -34,13 +34,17 @@ export function cellJson(
   return Math.round(value * power) / power;
 }
 
-/** For people: `-` for unknown, bytes with a binary suffix, the rest with the column's decimals. Not sanitised. */
+/**
+ * For people: `-` for unknown, bytes with a binary suffix, the rest with the column's decimals, `~` before what is scaled.
+ * Not sanitised.
+ */
 export function cellText(table: Table, spec: ColumnSpec, row: number, interval_ms: number): string {
   if (spec.format === 'text') return textAt(table.columns[spec.from ?? spec.id], row);
   const value = cellNumber(table, spec, row, interval_ms);
   if (!Number.isFinite(value)) return '-';
-  if (spec.format === 'bytes') return humanBytes(value);
-  return value.toFixed(spec.decimals ?? DEFAULT_DECIMALS[spec.format]);
+  const mark = table.scaled === true && spec.sum === true ? '~' : '';
+  if (spec.format === 'bytes') return mark + humanBytes(value);
+  return mark + value.toFixed(spec.decimals ?? DEFAULT_DECIMALS[spec.format]);
 }
 
 /** 0, 999, 1.5K, 23.0M: at most five characters up to 9999T. */

@@ -35,18 +35,20 @@ export function histogramLines(histograms: readonly Histogram[]): number {
   return Math.max(1, histograms[0]?.count.length ?? 0) + 1;
 }
 
-/** Paints title and buckets. */
+/** Paints title and buckets; `scaled`: the counts are, which the title says. */
 export function paintHistogram(
   region: Region,
   panel: HistogramPanel,
   histograms: readonly Histogram[],
   focused: boolean,
   theme: Theme,
+  scaled = false,
 ): void {
   const filled = histograms.filter((histogram) => histogram.count.length > 0);
   const total = filled.reduce((sum, { count }) => sum + count.reduce((all, value) => all + value, 0), 0);
   const unit = filled[0]?.unit ?? '';
-  const about = total > 0 ? [{ text: `${total} in the interval, ${unit}`, style: LOOK.label }] : [];
+  const about =
+    total > 0 ? [{ text: `${scaled ? '~' : ''}${total} in the interval, ${unit}`, style: LOOK.label }] : [];
   paintTitle(region, panel.title, about, focused, theme);
   const body = region.part(0, 1, region.width, region.height - 1);
   if (filled.length === 0) body.put(2, 0, 'Nothing measured in this interval.', LOOK.dim);

@@ -159,9 +159,10 @@ function paintRow(
 /** A number is never cut, which would make it another number: it is shown in powers of ten. */
 function clipCell(spec: ColumnSpec, text: string, width: number, theme: Theme): string {
   if (spec.format === 'text' || text.length <= width) return clipText(text, width, theme.glyphs.ellipsis);
-  const value = Number.parseFloat(text);
+  const mark = text.startsWith('~') ? '~' : '';
+  const value = Number.parseFloat(text.slice(mark.length));
   for (let digits = Math.min(6, width - 4); digits >= 0; digits -= 1) {
-    const short = value.toExponential(digits).replace('e+', 'e');
+    const short = mark + value.toExponential(digits).replace('e+', 'e');
     if (short.length <= width) return short;
   }
   return theme.glyphs.ellipsis.repeat(width);
@@ -170,7 +171,7 @@ function clipCell(spec: ColumnSpec, text: string, width: number, theme: Theme): 
 /** Nothing and unknown recede. */
 function restStyle(spec: ColumnSpec, text: string): Style {
   if (text === '-') return LOOK.dim;
-  return spec.format !== 'text' && /^-?[0.]+$/.test(text) ? LOOK.dim : PLAIN;
+  return spec.format !== 'text' && /^~?-?[0.]+$/.test(text) ? LOOK.dim : PLAIN;
 }
 
 function severityOf(spec: ColumnSpec, picture: TablePicture, row: number): 'warn' | 'alarm' | undefined {

@@ -1,6 +1,14 @@
 /** Lines of JSON as messages. Whatever they hold: what comes out is as the types say, or `Unfit` is thrown. */
 import type { Options } from '../monitors/monitor.ts';
-import type { Column, Histogram, LogEntry, Snapshot, Table } from '../sources/snapshot.ts';
+import {
+  type Column,
+  type Histogram,
+  type LogEntry,
+  markScaled,
+  type Shed,
+  type Snapshot,
+  type Table,
+} from '../sources/snapshot.ts';
 import type { Capability, Failure, HostInfo, HostLoad, Mark, Totals } from '../sources/source.ts';
 import { MOST_BUCKETS, MOST_COLUMNS, MOST_NAMES, MOST_ROWS } from './limits.ts';
 import { readNumber, readNumbers } from './numbers.ts';
@@ -18,6 +26,7 @@ export function parseLine(line: string): Json {
 }
 
 export function readSnapshot(line: Json, monitor: string): Snapshot {
+  const shed = line.shed === undefined ? undefined : readShed(line.shed);
   return {
     monitor,
     seq: whole(line.seq, 'seq'),
@@ -29,8 +38,9 @@ export function readSnapshot(line: Json, monitor: string): Snapshot {
     lost: finite(line.lost, 'lost', 0),
     late: finite(line.late, 'late', 0),
     unseen: finite(line.unseen, 'unseen', 0),
+    ...(shed === undefined ? {} : { shed }),
     notes: texts(line.notes, 'notes'),
-    tables: members(line.tables, 'tables', MOST_NAMES, readTable),
+    tables: markScaled(members(line.tables, 'tables', MOST_NAMES, readTable), shed),
     histograms: members(line.histograms, 'histograms', MOST_NAMES, (value, name) =>
       array(value, `histogram ${name}`, MOST_NAMES * MOST_COLUMNS).map(readHistogram),
     ),
@@ -39,6 +49,23 @@ export function readSnapshot(line: Json, monitor: string): Snapshot {
     ),
   };
 }
+
+function readShed(value: unknown): Shed {
+  const shed = object(value, 'shed');
+  const share = finite(shed.share, 'share', 0);
+  if (share > 1) throw new Unfit('share is more than all');
+  const kind = SHED_KINDS.find((known) => known === shed.kind);
+  if (kind === undefined) throw new Unfit('kind of shed is not known');
+  return {
+    level: whole(shed.level, 'level', 100),
+    kind,
+    share,
+    cost_pct: finite(shed.cost_pct, 'cost_pct', 0),
+    text: text(shed.text, 'text of shed'),
+  };
+}
+
+const SHED_KINDS = ['full', 'lean', 'filter', 'duty', 'off'] as const;
 
 function readTable(value: unknown, name: string): Table {
   const table = object(value, `table ${name}`);
@@ -228,5 +255,6 @@ const OPTION_TYPES: Readonly<Partial<Record<string, (value: unknown) => boolean>
   collapse: isBoolean,
   command: listOf(isText),
   command_quiet: isBoolean,
+  budget_pct: isNumber,
   backend: (value) => value === 'perf' || value === 'tracefs',
 } satisfies Record<keyof Options, (value: unknown) => boolean>;

@@ -77,8 +77,10 @@ export function snapshotBody(snapshot: Snapshot): string {
   const { seq, time, mono_ms, interval_ms, backend, events, lost, late, unseen } = snapshot;
   const numbers = { seq, time, mono_ms, interval_ms, events, lost, late, unseen };
   const parts = Object.entries(numbers).map(([name, value]) => `"${name}":${numberText(value)}`);
+  const { shed } = snapshot;
   return [
     ...parts,
+    ...(shed === undefined ? [] : [`"shed":${JSON.stringify(shed)}`]),
     `"backend":${JSON.stringify(backend)}`,
     `"notes":${JSON.stringify(snapshot.notes)}`,
     `"tables":${members(snapshot.tables, tableText)}`,

@@ -17,6 +17,8 @@ export interface Table {
   readonly length: number;
   readonly key: readonly string[];
   readonly columns: Readonly<Record<string, Column>>;
+  /** What adds up in it is scaled: a share of what there was has been watched. */
+  readonly scaled?: true;
 }
 
 /** log2 buckets, inclusive bounds, only the non-empty span; `label` tells several apart (one per CPU, say). */
@@ -45,6 +47,20 @@ export interface LogEntry {
   readonly between?: readonly string[];
 }
 
+/** What was left out of an interval, as watching all of it would have cost too much. */
+export interface Shed {
+  /** Steps down from everything, at the end of the interval. */
+  readonly level: number;
+  /** Without secondary events and call chains; by a narrower filter; for part of the time; not at all; all (again). */
+  readonly kind: 'full' | 'lean' | 'filter' | 'duty' | 'off';
+  /** Share of what there was that has been watched; below 1 what adds up is scaled by 1 / share. 0 = nothing was. */
+  readonly share: number;
+  /** % of one CPU that watching all of it would take, as far as that is known. */
+  readonly cost_pct: number;
+  /** One sentence, also among the notes; '' = nothing to say. */
+  readonly text: string;
+}
+
 /** What one monitor saw in one interval. */
 export interface Snapshot {
   readonly monitor: string;
@@ -66,11 +82,28 @@ export interface Snapshot {
   readonly late: number;
   /** Events counted by the kernel for which neither a sample nor a loss was reported. */
   readonly unseen: number;
+  /** Absent when nothing was left out. */
+  readonly shed?: Shed;
   /** What the reader of the numbers must know: fallback in use, data incomplete, filter in user space. */
   readonly notes: readonly string[];
   readonly tables: Readonly<Record<string, Table>>;
   readonly histograms: Readonly<Record<string, readonly Histogram[]>>;
   readonly logs: Readonly<Record<string, readonly LogEntry[]>>;
+}
+
+/** What adds up in it is scaled: not all was watched. */
+export const isScaled = ({ shed }: { readonly shed?: Shed | undefined }): boolean =>
+  shed !== undefined && shed.share < 1;
+
+/** The tables of a snapshot, marked where they are scaled. */
+export function markScaled(
+  tables: Readonly<Record<string, Table>>,
+  shed: Shed | undefined,
+): Readonly<Record<string, Table>> {
+  if (!isScaled({ shed })) return tables;
+  return Object.fromEntries(
+    Object.entries(tables).map(([name, table]) => [name, { ...table, scaled: true }]),
+  );
 }
 
 /** Text of a column at a row, `''` past the end. */

@@ -7,6 +7,7 @@ import { sanitise } from '../panels/sanitise.ts';
 import { BOLD, PLAIN } from '../panels/style.ts';
 import { LOOK, type Theme } from '../panels/theme.ts';
 import { dayOf, lengthText, timeOfDay, zoneOf } from '../panels/wall-time.ts';
+import type { Shed } from '../sources/snapshot.ts';
 import type { HostInfo, HostLoad, PlaybackState, RecordingState, Totals } from '../sources/source.ts';
 import type { Picture } from './store.ts';
 
@@ -119,11 +120,26 @@ function dataPieces({ picture, totals, interval_ms, still }: StatusFacts, theme:
   return [
     piece(2, sanitise(snapshot.backend, theme.ascii), PLAIN),
     every,
+    ...shedPieces(snapshot.shed, theme),
     { rank: 2, spans: [{ text: shortCount(rate), style: PLAIN }, label(' events/s')] },
     counter('lost', snapshot.lost, totals.lost, theme),
     counter('late', snapshot.late, totals.late, theme),
     counter('unseen', snapshot.unseen, totals.unseen, theme),
   ];
+}
+
+/** What is not watched, as long as something is not. */
+function shedPieces(shed: Shed | undefined, { glyphs }: Theme): Piece[] {
+  if (shed === undefined || shed.text === '') return [];
+  const { kind, share, cost_pct } = shed;
+  if (kind === 'full' && share >= 1) {
+    return shed.level === 0 && cost_pct > 0
+      ? [piece(1, `${glyphs.warn}costs ${cost_pct.toFixed(0)}%`, LOOK.warn)]
+      : [];
+  }
+  const what = { full: 'part', lean: 'lean', filter: 'sample', duty: 'part', off: 'nothing' }[kind];
+  const percent = share < 1 && kind !== 'off' ? ` ~${(100 * share).toFixed(share < 0.1 ? 1 : 0)}%` : '';
+  return [piece(0, `${glyphs.warn}watched: ${what}${percent}`, LOOK.alarm)];
 }
 
 /** A counter of what the picture lacks: stands out, with a mark, as soon as it is not nought, and is not forgotten. */

@@ -14,7 +14,7 @@ import { stackTree } from '../panels/stack-tree.ts';
 import { DIM } from '../panels/style.ts';
 import { viewTable } from '../panels/table-view.ts';
 import type { Theme } from '../panels/theme.ts';
-import type { Table } from '../sources/snapshot.ts';
+import { isScaled, type Table } from '../sources/snapshot.ts';
 import { settleLog, shownEntries } from './log-list.ts';
 import { locate } from './navigation.ts';
 import { locateStacks, scrollToFrame } from './stack-commands.ts';
@@ -150,7 +150,14 @@ function paintPanel(
       return;
     }
     case 'histogram':
-      paintHistogram(region, panel, snapshot.histograms[panel.histogram] ?? [], focused, theme);
+      paintHistogram(
+        region,
+        panel,
+        snapshot.histograms[panel.histogram] ?? [],
+        focused,
+        theme,
+        isScaled(snapshot),
+      );
       return;
     case 'line': {
       const history = picture.history.get(panel.id) ?? [];

@@ -82,6 +82,7 @@ function planOf(spec: WatchSpec, cpus: readonly number[] | undefined, mmap_pages
       ...common,
       all_cpus: true,
       complete: true,
+      shed: { last: 'duty', lacks: 'what takes longer than that is not seen' },
       events: [start, eventOf(endId, spec.end, undefined, false)],
       operators: [{ op: 'pair', name: 'rows', on, group }],
     };
@@ -98,6 +99,7 @@ function planOf(spec: WatchSpec, cpus: readonly number[] | undefined, mmap_pages
   };
   return {
     ...common,
+    shed: { last: 'duty' },
     events: [start],
     operators: [
       ...(spec.mode === 'list' ? [{ op: 'log' as const, name: 'events', on }] : []),
@@ -122,13 +124,14 @@ function eventOf(
 }
 
 const COUNT_COLUMNS: readonly ColumnSpec[] = [
-  { id: 'count', title: 'COUNT', help: 'events in the interval', format: 'int', min: 9 },
+  { id: 'count', title: 'COUNT', help: 'events in the interval', sum: true, format: 'int', min: 9 },
   {
     id: 'per_s',
     from: 'count',
     rate: true,
     title: 'PER_S',
     help: 'events per second',
+    sum: true,
     format: 'number',
     min: 10,
   },
@@ -146,8 +149,8 @@ const time = (id: string, from: string, help: string, priority?: number): Column
 });
 
 const LAT_COLUMNS: readonly ColumnSpec[] = [
-  { id: 'count', title: 'COUNT', help: 'complete pairs in the interval', format: 'int', min: 9 },
-  time('total', 'total_ns', 'sum', 1),
+  { id: 'count', title: 'COUNT', help: 'complete pairs in the interval', sum: true, format: 'int', min: 9 },
+  { ...time('total', 'total_ns', 'sum', 1), sum: true },
   time('avg', 'avg_ns', 'mean'),
   time('p50', 'p50_ns', 'median (3 % exact)', 2),
   time('p99', 'p99_ns', '99th percentile (3 % exact)'),

@@ -3,8 +3,8 @@
  * It runs in the reader thread; `post` and `load` are all it knows of the world around it.
  */
 import { release } from 'node:os';
-import type { Monitor, Options } from '../monitors/monitor.ts';
-import type { Snapshot } from '../sources/snapshot.ts';
+import { DEFAULT_BUDGET_PCT, type Monitor, type Options } from '../monitors/monitor.ts';
+import { markScaled, type Shed, type Snapshot } from '../sources/snapshot.ts';
 import type { Addon, NativeSnapshot } from './addon.ts';
 import { checkAll } from './capabilities.ts';
 import { examine } from './doctor/doctor.ts';
@@ -28,6 +28,8 @@ interface Open {
   end: 'no' | 'to be said' | 'said';
   /** A tick passed while waiting. */
   overdue: boolean;
+  /** What was said last of load that is shed. */
+  shed: string;
 }
 
 export class Reader {
@@ -78,7 +80,7 @@ export class Reader {
     try {
       const monitor = this.#monitors.find((candidate) => candidate.name === name);
       if (monitor === undefined) throw Object.assign(new Error(`no monitor "${name}"`), { kind: 'usage' });
-      const plan = monitor.plan(options);
+      const plan = { ...monitor.plan(options), budget_pct: options.budget_pct ?? DEFAULT_BUDGET_PCT };
       const text = JSON.stringify(plan);
       const open = this.#open.get(name);
       if (open !== undefined && open.plan === text) {
@@ -101,6 +103,7 @@ export class Reader {
         waiting: false,
         overdue: false,
         end: 'no',
+        shed: '',
       });
       ticker.start(Math.min(options.interval_ms, this.#settings.first_ms ?? options.interval_ms));
     } catch (error) {
@@ -149,16 +152,26 @@ export class Reader {
       const snapshot = complete(monitor, options, open.seq, all);
       open.waiting = true;
       this.#post({ type: 'snapshot', snapshot }, buffersOf(snapshot));
+      this.#tellShed(open, native.shed);
       if (ended && open.end === 'no') open.end = 'to be said';
       const eased = monitor.ease?.(native, options);
       if (eased !== undefined) {
-        this.#post({ type: 'notice', text: `${monitor.name}: ${eased.notice}` });
+        if (eased.notice !== undefined)
+          this.#post({ type: 'notice', text: `${monitor.name}: ${eased.notice}` });
         this.#start(monitor.name, eased.options);
       }
     } catch (error) {
       this.#stop(monitor.name);
       this.#post({ type: 'failed', failure: failureOf(monitor.name, error) });
     }
+  }
+
+  /** A change of what is left out is news; that it goes on is said by the notes. */
+  #tellShed(open: Open, shed: Shed | undefined): void {
+    const text = shed?.text ?? '';
+    if (text !== '' && text !== open.shed)
+      this.#post({ type: 'notice', text: `${open.monitor.name}: ${text}` });
+    open.shed = text;
   }
 
   #capabilities(): void {
@@ -219,11 +232,12 @@ export class Reader {
 
 /** The native snapshot with what only this side knows: names, number, wall time, derived tables. */
 function complete(monitor: Monitor, options: Options, seq: number, native: NativeSnapshot): Snapshot {
-  const tables = monitor.derive?.(native.tables, options, native.interval_ms) ?? native.tables;
+  const given = markScaled(native.tables, native.shed);
+  const tables = markScaled(monitor.derive?.(given, options, native.interval_ms) ?? given, native.shed);
   const logs =
     monitor.logs === undefined
       ? native.logs
-      : { ...native.logs, ...monitor.logs(native.tables, options, native.logs) };
+      : { ...native.logs, ...monitor.logs(given, options, native.logs) };
   // The moment of `mono_ms`: what came after it (rendering, deriving, waiting for a CPU) would shift every log entry.
   const since_ms = Number(process.hrtime.bigint()) / 1e6 - native.mono_ms;
   return { ...native, tables, logs, monitor: monitor.name, seq, time: Date.now() - since_ms };

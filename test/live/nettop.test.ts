@@ -122,7 +122,7 @@ describe('nettop', () => {
   test('every event is accounted for', { timeout: 60_000 }, async () => {
     const events = eventsOf('nettop');
     const outer = await perfStat(events);
-    const { pictures: all, load } = await watch(['nettop', '-i', '500'], async () => {
+    const { pictures: all, load } = await watch(['nettop', '-i', '500', '--budget', 'off'], async () => {
       const inner = await perfStat(events);
       await runLoad('storm', ['udp', 2]);
       await sleep(100);

@@ -120,7 +120,7 @@ describe('rundelay', () => {
   test('every event is accounted for', { timeout: 60_000 }, async () => {
     const events = eventsOf('rundelay');
     const outer = await perfStat(events);
-    const { pictures, load } = await watch(['rundelay', '-i', '500'], async () => {
+    const { pictures, load } = await watch(['rundelay', '-i', '500', '--budget', 'off'], async () => {
       const inner = await perfStat(events);
       await runLoad('storm', ['pipe', 1]);
       return total(await inner.stop());

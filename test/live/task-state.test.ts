@@ -183,7 +183,7 @@ describe('task-state', () => {
   test('every event is accounted for', { timeout: 60_000 }, async () => {
     const events = eventsOf('task-state');
     const outer = await perfStat(events);
-    const { pictures: all, load } = await watch(['task-state', '-i', '500'], async () => {
+    const { pictures: all, load } = await watch(['task-state', '-i', '500', '--budget', 'off'], async () => {
       const inner = await perfStat(events);
       await runLoad('storm', ['pipe', 2]);
       return total(await inner.stop());

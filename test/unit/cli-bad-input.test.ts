@@ -98,6 +98,7 @@ const BAD: Readonly<Record<string, readonly string[] | ((monitor: Monitor) => re
   trigger: [...NO_NUMBER, '1000000001'],
   'mmap-pages': [...NO_NUMBER, '0', '3', '65536'],
   backend: ['', 'PERF', 'perf,tracefs', 'bpf'],
+  budget: ['', '0', '-5', '101', 'OFF', 'none', '5 %'],
   depth: [...NO_NUMBER, '0', '256'],
   subtree: ['', ' ', 'a b', 'a;b', 'x/y', ':mod:', 'vfs_read\n'],
   input: [''],

@@ -1,5 +1,6 @@
 /*
- * A storm of one kind of event, as fast as it goes, or so many operations a second.
+ * A storm of one kind of event, as fast as it goes, or so many operations a second: it is called w-paced then, and
+ * watching it does not make it less.
  * usage: storm pipe|kmalloc|udp|getppid|direct|open SECONDS [FILE|- [RATE]]
  *   pipe: a byte to and fro between two processes; kmalloc: pipe() and close();
  *   udp: a datagram to itself; direct: 4 KiB O_DIRECT reads of FILE; open: opens, reads and closes FILE
@@ -120,7 +121,7 @@ int main(int argc, char **argv)
 
 	if (op == NULL || seconds <= 0)
 		return fprintf(stderr, "usage: see storm.c\n"), 2;
-	name_self("w-storm");
+	name_self(rate > 0 ? "w-paced" : "w-storm");
 	path = argv[3];
 	if (op == ping)
 		open_pipes();
