@@ -34,6 +34,7 @@ import { NotReadable, openPerfData } from './sources/perf-data.ts';
 import { playSource } from './sources/played.ts';
 import type { Recording, RecordingState, Source } from './sources/source.ts';
 import { tapSource } from './sources/tapped.ts';
+import { hasScreen } from './ui/terminal/capabilities.ts';
 import { coreTabs } from './vmcore/screen/tabs.ts';
 import { type CustomSpec, withCustom } from './watch/custom.ts';
 import { findMonitors, type OwnMonitors } from './watch/files.ts';
@@ -51,6 +52,13 @@ const FIRST_PAINT_MS = 250;
 /** A command that is to be watched waits so long for its monitor. */
 const LAUNCH_MS = 20;
 
+/** There is a terminal, and one that a dashboard can be drawn on. */
+const screen = process.stdout.isTTY === true && hasScreen(process.env);
+const NO_SCREEN =
+  'this terminal cannot move its cursor (TERM=dumb, or none), so this is text; set TERM, such as TERM=xterm, for the dashboard';
+const TEXT = new Set(['--json', '--plain', '--help', '-h', '--version', '-V']);
+const TEXT_COMMANDS = new Set(['list', 'record', 'export', 'completion', 'manual']);
+
 if (process.argv[2] === HELD) become(process.argv.slice(3));
 process.exit(await main(process.argv.slice(2)));
 
@@ -66,7 +74,9 @@ async function main(argv: readonly string[]): Promise<number> {
     const broken = own.refused.find((why) => why.includes(`/${argv[0]}.json`));
     if (broken !== undefined && monitors.every(({ name }) => name !== argv[0]))
       throw new UsageError(`own monitor: ${broken}`);
-    return await run(parseCommand(asked?.argv ?? argv, monitors, process.stdout.isTTY === true, allTabs));
+    const command = parseCommand(asked?.argv ?? argv, monitors, screen, allTabs);
+    if (process.stdout.isTTY === true && !screen && isForScreen(argv)) complain(NO_SCREEN);
+    return await run(command);
   } catch (error) {
     if (error instanceof UsageError) {
       complain(error.message);
@@ -142,7 +152,7 @@ async function run(command: Command): Promise<number> {
       return filmRecording(command, allTabs, (use) => writeTo(command.output, use));
     case 'demo': {
       const directory = command.directory ?? fileURLToPath(new URL('../demo-recordings/', import.meta.url));
-      return showShelf(command, directory, allTabs, process.stdout.isTTY === true, print);
+      return showShelf(command, directory, allTabs, screen, print);
     }
     case 'join': {
       const { runJoin } = await import('./cli/join-run.ts');
@@ -195,7 +205,7 @@ async function run(command: Command): Promise<number> {
       return runRecipe(command, { print, untilSignalled });
     }
     case 'dashboard': {
-      const { monitor, colour, ascii, record, share, input } = command;
+      const { monitor, look, record, share, input } = command;
       const opened = input === undefined ? forKernel(monitor, command.options(monitor.name)) : undefined;
       const options = (name: string) =>
         name === monitor.name && opened !== undefined ? opened : command.options(name);
@@ -210,8 +220,7 @@ async function run(command: Command): Promise<number> {
             monitors,
             initial: initial.name,
             options,
-            colour,
-            ascii,
+            ...look,
             file: basename(input.path),
           });
         });
@@ -235,13 +244,18 @@ async function run(command: Command): Promise<number> {
               begun?.();
               watched.begin();
             });
-          const view = { source, monitors, initial: monitor.name, options: of, colour, ascii, probes };
+          const view = { source, monitors, initial: monitor.name, options: of, ...look, probes };
           const code = await runDashboard(view);
           return endRecording(source, code);
         }),
       );
     }
   }
+}
+
+/** Nobody has asked for text. */
+function isForScreen(argv: readonly string[]): boolean {
+  return !TEXT_COMMANDS.has(argv[0] ?? '') && !argv.some((word) => TEXT.has(word));
 }
 
 /** Filters for the kernel, as it takes them. */

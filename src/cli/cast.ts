@@ -1,7 +1,9 @@
 /** The command line of `ktop export FILE -o OUT.cast`, a film of the dashboard, and of `ktop demo`. */
 import type { Monitor } from '../monitors/monitor.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { readFlags } from './flags.ts';
-import { type Colour, OPTIONS, type OptionRow } from './option-table.ts';
+import { LOOK_ROWS, lookOfFlags } from './look.ts';
+import type { OptionRow } from './option-table.ts';
 import type { CommandRow } from './tokens.ts';
 import { UsageError } from './usage-error.ts';
 import { fileName, number, quote } from './values.ts';
@@ -22,19 +24,15 @@ export interface CastCommand {
   readonly version: 2 | 3;
   /** File with a script of keys. */
   readonly keys: string | undefined;
-  readonly colour: Colour;
-  readonly ascii: boolean;
+  readonly look: Look;
 }
 
 export interface DemoCommand {
   readonly kind: 'demo';
   /** Undefined: the recordings that come with ktop. */
   readonly directory: string | undefined;
-  readonly colour: Colour;
-  readonly ascii: boolean;
+  readonly look: Look;
 }
-
-const of = (name: string): OptionRow => OPTIONS.find((row) => row.name === name) as OptionRow;
 
 /** What only a film takes. */
 export const CAST_ROWS: readonly (CommandRow | OptionRow)[] = [
@@ -44,11 +42,11 @@ export const CAST_ROWS: readonly (CommandRow | OptionRow)[] = [
   { name: 'to', value: 'TIME', help: 'where a film ends' },
   { name: 'v3', help: 'a film in version 3 of the format' },
   { name: 'keys', value: 'FILE', help: 'keys to press while a film is made' },
-  of('colour'),
-  of('ascii'),
+  // A film has no mouse.
+  ...LOOK_ROWS.filter(({ name }) => name !== 'mouse'),
 ];
 const HELP: CommandRow = { name: 'help', short: 'h', help: 'the help text' };
-export const DEMO_ROWS: readonly (CommandRow | OptionRow)[] = [of('colour'), of('ascii'), HELP];
+export const DEMO_ROWS: readonly (CommandRow | OptionRow)[] = [...LOOK_ROWS, HELP];
 
 const LEAST = [60, 15] as const;
 const MOST = [500, 200] as const;
@@ -82,8 +80,7 @@ export function parseCast(
     to: last('to'),
     version: flags.has('v3') ? 3 : 2,
     keys: keys === undefined ? undefined : fileName('--keys', keys),
-    colour: colourOf(flags),
-    ascii: flags.has('ascii'),
+    look: lookOfFlags(flags),
   };
 }
 
@@ -101,17 +98,8 @@ export function parseDemo(
   return {
     kind: 'demo',
     directory: directory === undefined ? undefined : fileName('DIRECTORY', directory),
-    colour: colourOf(flags),
-    ascii: flags.has('ascii'),
+    look: lookOfFlags(flags),
   };
-}
-
-/** What --colour says. */
-export function colourOf(flags: Flags): Colour {
-  const texts = flags.get('colour');
-  // It asks nothing of a host.
-  const nothing = { monitor: undefined as never, online: () => ({ text: '', numbers: [] }) };
-  return (texts === undefined ? undefined : of('colour').read(texts, '--colour', nothing).colour) ?? 'auto';
 }
 
 function sizeOf(text: string | undefined): readonly [number, number] {

@@ -32,10 +32,10 @@ export async function runJoin(
   monitors: readonly Monitor[],
   tools: JoinTools,
 ): Promise<number> {
-  const { path, monitor, format, count, record, colour, ascii } = command;
+  const { path, monitor, format, count, record, look } = command;
   let source: Source;
   try {
-    source = await joinSource(path);
+    source = await joinSource(path, VERSION);
   } catch (error) {
     if (!(error instanceof NotJoined)) throw error;
     complain(error.message);
@@ -52,7 +52,7 @@ export async function runJoin(
     const tapped = tapSource(source, { monitors, version: VERSION, history: true });
     if (record !== undefined && !tools.startRecording(tapped.recording, record)) return 1;
     const { runDashboard } = await import('../ui/dashboard.tsx');
-    const view = { source: tapped, monitors, initial: monitor.name, options: () => options, colour, ascii };
+    const view = { source: tapped, monitors, initial: monitor.name, options: () => options, ...look };
     const code = await runDashboard({ ...view, file: basename(path) });
     return await tools.endRecording(tapped, code);
   } finally {

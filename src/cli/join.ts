@@ -1,8 +1,9 @@
 /** `ktop join SOCKET [MONITOR]`: argv → what is watched of another ktop. */
 import type { Monitor } from '../monitors/monitor.ts';
-import { colourOf } from './cast.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { readFlags } from './flags.ts';
-import { type Colour, OPTIONS, type OptionRow } from './option-table.ts';
+import { LOOK_ROWS, lookOfFlags } from './look.ts';
+import { OPTIONS, type OptionRow } from './option-table.ts';
 import { named } from './recordings.ts';
 import { UsageError } from './usage-error.ts';
 import { fileName, quote, wholeNumber } from './values.ts';
@@ -17,11 +18,10 @@ export interface JoinCommand {
   readonly count: number;
   /** File to record to. */
   readonly record: string | undefined;
-  readonly colour: Colour;
-  readonly ascii: boolean;
+  readonly look: Look;
 }
 
-const TAKEN = ['json', 'plain', 'count', 'record', 'colour', 'ascii', 'help'];
+const TAKEN = ['json', 'plain', 'count', 'record', ...LOOK_ROWS.map(({ name }) => name), 'help'];
 export const JOIN_ROWS: readonly OptionRow[] = OPTIONS.filter(({ name }) => TAKEN.includes(name));
 
 export function parseJoin(
@@ -50,7 +50,6 @@ export function parseJoin(
     format,
     count: count === undefined ? Number.POSITIVE_INFINITY : wholeNumber('-n/--count', count, 1, 1e9),
     record: record === undefined ? undefined : fileName('--record', record),
-    colour: colourOf(flags),
-    ascii: flags.has('ascii'),
+    look: lookOfFlags(flags),
   };
 }

@@ -1,11 +1,12 @@
 /** Every option, once: parsing, checking, the help text and the "monitors that use it" error read this table. */
 import { DEFAULT_BUDGET_PCT, type Monitor, type OptionName, type Options } from '../monitors/monitor.ts';
+import type { ColourWish } from '../ui/terminal/capabilities.ts';
+import { THEMES, type ThemeName } from '../ui/terminal/palette.ts';
 import type { TokenRow } from './tokens.ts';
 import * as values from './values.ts';
 
-export type Colour = 'auto' | 'never' | '16' | '256' | 'true';
 const BACKENDS = ['perf', 'tracefs'] as const;
-const COLOURS: readonly Colour[] = ['auto', 'never', '16', '256', 'true'];
+const COLOURS: readonly ColourWish[] = ['auto', 'never', '16', '256', 'true'];
 
 /** All that options can say, before it is known which part is for whom. */
 export interface Given extends Partial<Options> {
@@ -14,8 +15,10 @@ export interface Given extends Partial<Options> {
   readonly plain?: boolean;
   readonly version?: boolean;
   readonly help?: boolean;
-  readonly colour?: Colour;
+  readonly colour?: ColourWish;
   readonly ascii?: boolean;
+  readonly theme?: ThemeName;
+  readonly mouse?: boolean;
   readonly record?: string;
   readonly share?: string;
   readonly input?: string;
@@ -357,6 +360,17 @@ export const OPTIONS: readonly OptionRow[] = [
     read: (texts, option) => ({ colour: values.choice(option, last(texts), COLOURS) }),
   },
   { name: 'ascii', help: 'draw with ASCII characters only', read: () => ({ ascii: true }) },
+  {
+    name: 'theme',
+    value: 'WHICH',
+    help: `${THEMES.join(' or ')}: which colours stand for good, warning and alarm`,
+    read: (texts, option) => ({ theme: values.choice(option, last(texts), THEMES) }),
+  },
+  {
+    name: 'mouse',
+    help: 'the wheel moves, a click selects, sorts and opens tabs (key: x); the terminal selects text with Shift then',
+    read: () => ({ mouse: true }),
+  },
   { name: 'version', short: 'V', help: 'the version of ktop', read: () => ({ version: true }) },
   { name: 'help', short: 'h', help: 'this text', read: () => ({ help: true }) },
 ];

@@ -1,14 +1,16 @@
 /** argv → one Command. */
 import type { Monitor, Options } from '../monitors/monitor.ts';
 import type { Later } from '../output/stream.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { type CastCommand, type DemoCommand, parseDemo } from './cast.ts';
 import { COMMAND_TABLE } from './command-table.ts';
 import { SHELLS, type Shell } from './completion.ts';
 import { readFlags } from './flags.ts';
 import { DEFAULT_INTERVAL_MS, type ForMonitor, readGiven } from './given.ts';
 import { type JoinCommand, parseJoin } from './join.ts';
+import { lookOf } from './look.ts';
 import { suggestion } from './nearest.ts';
-import { type Colour, type Given, OPTIONS, type OptionRow } from './option-table.ts';
+import { type Given, OPTIONS, type OptionRow } from './option-table.ts';
 import { type ProbeCommand, parseProbeCommand } from './probe.ts';
 import { parseRecipeCommand, type RecipeCommand } from './recipe.ts';
 import { parseExport, parseRecord, parseReplay, type RecordingCommand } from './recordings.ts';
@@ -52,8 +54,7 @@ export type Command =
       readonly input: Input | undefined;
       /** Options for any monitor, by name: that of the command line gets all, others what they share with it. */
       readonly options: (monitor: string) => Options;
-      readonly colour: Colour;
-      readonly ascii: boolean;
+      readonly look: Look;
       /** File to record to. */
       readonly record: string | undefined;
       /** Socket for others to watch through. */
@@ -168,6 +169,8 @@ function complete(
     count,
     colour,
     ascii,
+    theme,
+    mouse,
     record,
     share,
     input: _i,
@@ -207,8 +210,7 @@ function complete(
     monitor,
     input,
     options: optionsOf,
-    colour: colour ?? 'auto',
-    ascii: ascii ?? false,
+    look: lookOf({ colour, ascii, theme, mouse }),
     record,
     share,
   };

@@ -17,7 +17,7 @@ export async function viewOfProbes(
       count: 1,
       ...common,
     };
-  const { wanted, format, colour, ascii } = command;
+  const { wanted, format, look } = command;
   const ready = await prepareWatch(wanted);
   if (typeof ready === 'number') return ready;
   const { monitor, options } = ready;
@@ -29,8 +29,7 @@ export async function viewOfProbes(
     kind: 'dashboard',
     monitor,
     options: (name) => (name === monitor.name ? options : others),
-    colour,
-    ascii,
+    look,
     ...common,
     record,
   };

@@ -1,8 +1,9 @@
 /** `ktop probe …`: argv → one command about probes. */
-import { colourOf } from './cast.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { readFlags } from './flags.ts';
+import { LOOK_ROWS, lookOfFlags } from './look.ts';
 import { suggestion } from './nearest.ts';
-import { type Colour, OPTIONS, type OptionRow } from './option-table.ts';
+import { OPTIONS, type OptionRow } from './option-table.ts';
 import { optionLabel, type TokenRow } from './tokens.ts';
 import { UsageError } from './usage-error.ts';
 import * as values from './values.ts';
@@ -32,8 +33,7 @@ export type ProbeCommand =
       readonly kind: 'probe-watch';
       readonly wanted: WatchWanted;
       readonly format: 'json' | 'plain' | 'screen';
-      readonly colour: Colour;
-      readonly ascii: boolean;
+      readonly look: Look;
     }
   | {
       readonly kind: 'probe-add';
@@ -110,8 +110,7 @@ export const PROBE_OPTIONS: readonly ProbeOption[] = [
   { name: 'db', value: 'FILE', for: ['vars', 'lines'], help: 'look it up in what ktop recipe db has stored' },
   { name: 'name', value: 'NAME', for: ['add'], help: 'name of the probe' },
   of('record', 'watch'),
-  of('colour', 'watch'),
-  of('ascii', 'watch'),
+  ...LOOK_ROWS.map(({ name }) => of(name, 'watch')),
   { name: 'help', short: 'h', for: PROBE_COMMANDS, help: 'this text' },
 ];
 
@@ -178,8 +177,7 @@ export function parseProbeCommand(argv: readonly string[], terminal: boolean): P
       return {
         kind: 'probe-watch',
         format: json ? 'json' : screen ? 'screen' : 'plain',
-        colour: colourOf(flags),
-        ascii: flags.has('ascii'),
+        look: lookOfFlags(flags),
         wanted: {
           definitions: definitions(input, word),
           path,

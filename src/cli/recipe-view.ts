@@ -8,8 +8,7 @@ import { prepareUse } from './recipe-run.ts';
 export async function viewOfRecipe({
   wanted,
   format,
-  colour,
-  ascii,
+  look,
 }: Extract<RecipeCommand, { kind: 'recipe-use' }>): Promise<
   Extract<Command, { kind: 'stream' | 'dashboard' }> | number
 > {
@@ -23,8 +22,7 @@ export async function viewOfRecipe({
   return {
     kind: 'dashboard',
     options: (name) => (name === monitor.name ? options : others),
-    colour,
-    ascii,
+    look,
     ...common,
   };
 }

@@ -1,8 +1,9 @@
 /** `ktop recipe …`: argv → one command about probe recipes. */
-import { colourOf } from './cast.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { readFlags } from './flags.ts';
+import { LOOK_ROWS, lookOfFlags } from './look.ts';
 import { suggestion } from './nearest.ts';
-import { type Colour, OPTIONS, type OptionRow } from './option-table.ts';
+import { OPTIONS, type OptionRow } from './option-table.ts';
 import { optionLabel, type TokenRow } from './tokens.ts';
 import { UsageError } from './usage-error.ts';
 import * as values from './values.ts';
@@ -53,8 +54,7 @@ export type RecipeCommand =
       readonly kind: 'recipe-use';
       readonly wanted: UseWanted;
       readonly format: 'json' | 'plain' | 'screen';
-      readonly colour: Colour;
-      readonly ascii: boolean;
+      readonly look: Look;
     }
   | {
       readonly kind: 'recipe-show';
@@ -158,8 +158,7 @@ export const RECIPE_OPTIONS: readonly RecipeOption[] = [
   of('count', 'use'),
   of('interval', 'use'),
   of('record', 'use'),
-  of('colour', 'use'),
-  of('ascii', 'use'),
+  ...LOOK_ROWS.map(({ name }) => of(name, 'use')),
   { name: 'help', short: 'h', for: RECIPE_COMMANDS, help: 'this text' },
 ];
 
@@ -268,8 +267,7 @@ function usingOf(given: Given, terminal: boolean): RecipeCommand {
   return {
     kind: 'recipe-use',
     format: flags.has('json') ? 'json' : screen ? 'screen' : 'plain',
-    colour: colourOf(flags),
-    ascii: flags.has('ascii'),
+    look: lookOfFlags(flags),
     wanted: {
       file: one(input, 'use', 'a recipe file'),
       only: (flags.get('only') ?? []).flatMap((text) => text.split(',')).filter((id) => id !== ''),

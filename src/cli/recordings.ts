@@ -1,10 +1,12 @@
 /** The command lines of `ktop record`, `replay` and `export`. */
 import type { Monitor, Options } from '../monitors/monitor.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { CAST_ROWS, type CastCommand, parseCast, refuseCastOptions } from './cast.ts';
 import { readFlags } from './flags.ts';
 import { DEFAULT_INTERVAL_MS, readGiven } from './given.ts';
+import { LOOK_ROWS, lookOfFlags } from './look.ts';
 import { suggestion } from './nearest.ts';
-import { type Colour, OPTIONS, type OptionRow } from './option-table.ts';
+import { OPTIONS, type OptionRow } from './option-table.ts';
 import { type CommandRow, optionLabel } from './tokens.ts';
 import { UsageError } from './usage-error.ts';
 import { choice, fileName, number, quote, span, wholeNumber } from './values.ts';
@@ -31,8 +33,7 @@ export type RecordingCommand =
       readonly count: number;
       /** Undefined: as fast as can be, or as it happened for a screen. */
       readonly speed: number | undefined;
-      readonly colour: Colour;
-      readonly ascii: boolean;
+      readonly look: Look;
     }
   | {
       readonly kind: 'export';
@@ -60,8 +61,7 @@ const NOT_RECORDED = new Set([
   'record',
   'input',
   'share',
-  'colour',
-  'ascii',
+  ...LOOK_ROWS.map(({ name }) => name),
   'version',
   'help',
 ]);
@@ -70,7 +70,8 @@ const of = (name: string): OptionRow => OPTIONS.find((row) => row.name === name)
 export const RECORD_ROWS = [...RECORD_OWN, ...OF_MONITORS] as const;
 export const REPLAY_ROWS: readonly (CommandRow | OptionRow)[] = [
   SPEED,
-  ...['json', 'plain', 'count', 'colour', 'ascii'].map(of),
+  ...['json', 'plain', 'count'].map(of),
+  ...LOOK_ROWS,
   HELP,
 ];
 export const EXPORT_ROWS: readonly (CommandRow | OptionRow)[] = [
@@ -130,9 +131,6 @@ export function parseReplay(
   if (count !== undefined && format === undefined)
     throw new UsageError('-n/--count is not for the dashboard; add --json or --plain');
   const speed = flags.get('speed')?.at(-1);
-  const context = { monitor: monitors[0] as Monitor, online: () => ({ text: '', numbers: [] }) };
-  const colour = flags.get('colour');
-  const given = colour === undefined ? {} : of('colour').read(colour, '--colour', context);
   return {
     kind: 'replay',
     file: fileName('FILE', file),
@@ -140,8 +138,7 @@ export function parseReplay(
     format,
     count: count === undefined ? Number.POSITIVE_INFINITY : wholeNumber('-n/--count', count, 1, 1e9),
     speed: speed === undefined ? undefined : number('--speed', speed, 0.1, 100),
-    colour: given.colour ?? 'auto',
-    ascii: flags.has('ascii'),
+    look: lookOfFlags(flags),
   };
 }
 

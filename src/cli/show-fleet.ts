@@ -4,6 +4,7 @@ import { openFleet } from '../sources/fleet.ts';
 import type { Store } from '../vmcore/batch/store.ts';
 import { type Fleet, fleetOf } from '../vmcore/fleet/tables.ts';
 import { CLUSTERS, fleetTabs } from '../vmcore/fleet/tabs.ts';
+import { lookOf } from './look.ts';
 import { UsageError } from './usage-error.ts';
 import type { FleetAction } from './vmcore.ts';
 import { answer, decide } from './vmcore-run.ts';
@@ -40,8 +41,7 @@ export async function fleetOnScreen(store: Store, found: Fleet, directory: strin
     monitors: fleetTabs,
     initial: CLUSTERS,
     options,
-    colour: 'auto',
-    ascii: false,
+    ...lookOf({}),
   });
 }
 

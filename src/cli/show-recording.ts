@@ -8,9 +8,9 @@ import { NotPlayable } from '../recording/file.ts';
 import { MOMENT_FORMS, parseMoment, type TimeSpan } from '../sources/moment.ts';
 import { openRecording, type RecordedSource, type ReplayOptions } from '../sources/recording.ts';
 import type { ShelfFacts, ShelfItem } from '../ui/shelf/paint-shelf.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { isCoreTab } from '../vmcore/screen/tabs.ts';
 import type { CastCommand, DemoCommand } from './cast.ts';
-import type { Colour } from './option-table.ts';
 import { UsageError } from './usage-error.ts';
 import { quote } from './values.ts';
 
@@ -19,8 +19,7 @@ export interface ReplayWish {
   /** Undefined: the first that was recorded. */
   readonly monitor: Monitor | undefined;
   readonly speed: number | undefined;
-  readonly colour: Colour;
-  readonly ascii: boolean;
+  readonly look: Look;
 }
 
 const DEFAULT_INTERVAL_MS = 1000;
@@ -28,7 +27,7 @@ const MOST_SIDECAR_BYTES = 16_384;
 
 /** The dashboard on a recording. `leave`: it was opened from a shelf, see `DashboardOptions`. */
 export function replayOnScreen(
-  { file, monitor, speed, colour, ascii }: ReplayWish,
+  { file, monitor, speed, look }: ReplayWish,
   monitors: readonly Monitor[],
   leave?: () => void,
 ): Promise<number> {
@@ -37,7 +36,7 @@ export function replayOnScreen(
     const initial = initialOf(source, file, monitor, tabs);
     const { runDashboard } = await import('../ui/dashboard.tsx');
     const options = optionsOf(source);
-    const view = { source, monitors: tabs, initial, options, colour, ascii, file: basename(file) };
+    const view = { source, monitors: tabs, initial, options, ...look, file: basename(file) };
     return runDashboard(leave === undefined ? view : { ...view, leave });
   });
 }
@@ -48,7 +47,7 @@ export async function filmRecording(
   monitors: readonly Monitor[],
   writeTo: (use: (writer: Writer) => Promise<number>) => Promise<number>,
 ): Promise<number> {
-  const { file, columns, rows, colour, ascii, speed, version } = command;
+  const { file, columns, rows, look, speed, version } = command;
   const { film } = await import('../ui/cast/film.ts');
   const { VirtualClock } = await import('../ui/cast/virtual-clock.ts');
   const keys = await keysOf(command.keys);
@@ -79,8 +78,7 @@ export async function filmRecording(
           clock,
           monitors: tabs,
           initial,
-          colour,
-          ascii,
+          ...look,
           speed,
           version,
           keys,
@@ -99,7 +97,7 @@ export async function filmRecording(
 
 /** Lets the user choose from a directory of recordings, again and again. `terminal`: there is one to choose on. */
 export async function showShelf(
-  { colour, ascii }: DemoCommand,
+  { look }: DemoCommand,
   directory: string,
   monitors: readonly Monitor[],
   terminal: boolean,
@@ -114,7 +112,7 @@ export async function showShelf(
   const { chooseRecording } = await import('../ui/shelf/shelf.ts');
   for (let index = 0; ; ) {
     const title = `Recordings in ${basename(directory.replace(/\/+$/, '')) || directory}`;
-    const choice = await chooseRecording({ title, items, index, colour, ascii });
+    const choice = await chooseRecording({ title, items, index, ...look });
     if ('status' in choice) {
       if (choice.error !== undefined) complain(choice.error.stack ?? choice.error.message);
       return choice.status;
@@ -122,7 +120,7 @@ export async function showShelf(
     index = choice.chosen;
     let left = false;
     const file = (items[index] as ShelfItem).path;
-    const wish = { file, monitor: undefined, speed: undefined, colour, ascii };
+    const wish = { file, monitor: undefined, speed: undefined, look };
     const status = await replayOnScreen(wish, monitors, () => {
       left = true;
     });

@@ -16,7 +16,7 @@ type Screen = Extract<VmcoreCommand, { kind: 'vmcore-screen' }>;
 
 /** The dashboard on a core; resolves to the exit code. `entry`: module of the thread that reads it. */
 export async function vmcoreOnScreen(command: Screen, entry: URL): Promise<number> {
-  const { file, vmlinux, record, colour, ascii } = command;
+  const { file, vmlinux, record, look } = command;
   const problem = problemOf(file);
   if (problem !== '') {
     complain(problem);
@@ -38,7 +38,7 @@ export async function vmcoreOnScreen(command: Screen, entry: URL): Promise<numbe
   }
   const { runDashboard } = await drawing;
   const options = () => ({ interval_ms: 1000 });
-  const view = { source: source as Source, monitors: coreTabs, initial: OVERVIEW, options, colour, ascii };
+  const view = { source: source as Source, monitors: coreTabs, initial: OVERVIEW, options, ...look };
   try {
     return await runDashboard({ ...view, file: basename(file) });
   } finally {

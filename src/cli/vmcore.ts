@@ -1,8 +1,9 @@
 /** `ktop vmcore …`: argv → one command about cores. */
 import { availableParallelism } from 'node:os';
-import { colourOf } from './cast.ts';
+import type { Look } from '../ui/terminal/capabilities.ts';
 import { readFlags } from './flags.ts';
-import { type Colour, OPTIONS, type OptionRow } from './option-table.ts';
+import { LOOK_ROWS, lookOfFlags } from './look.ts';
+import { OPTIONS, type OptionRow } from './option-table.ts';
 import { optionLabel, type TokenRow } from './tokens.ts';
 import { UsageError } from './usage-error.ts';
 import * as values from './values.ts';
@@ -17,8 +18,7 @@ export type VmcoreCommand =
       readonly vmlinux: string | undefined;
       /** File to record to. */
       readonly record: string | undefined;
-      readonly colour: Colour;
-      readonly ascii: boolean;
+      readonly look: Look;
     }
   | {
       /** All that is known of one core. */
@@ -95,8 +95,7 @@ export const VMCORE_OPTIONS: readonly VmcoreOption[] = [
     help: 'run the own command in this file; what follows the core are its arguments',
   },
   of('record', 'core'),
-  of('colour', 'core'),
-  of('ascii', 'core'),
+  ...LOOK_ROWS.map(({ name }) => of(name, 'core')),
   { name: 'directory', short: 'd', value: 'DIR', for: 'batch', help: 'all cores below a directory' },
   {
     name: 'out',
@@ -201,8 +200,7 @@ function parseCore(
   if (source === undefined && !name) {
     if (!screen) return { kind: 'vmcore-report', file, vmlinux, format };
     const record = last(flags, 'record');
-    const look = { colour: colourOf(flags), ascii: flags.has('ascii') };
-    return { kind: 'vmcore-screen', file, vmlinux, record, ...look };
+    return { kind: 'vmcore-screen', file, vmlinux, record, look: lookOfFlags(flags) };
   }
   return { kind: 'vmcore-command', file, vmlinux, name: name || undefined, source, args, format };
 }

@@ -167,7 +167,7 @@ export const files: Monitor = {
           title: 'FILE',
           help: 'its name; ? behind it: read late, may be wrong',
           format: 'text',
-          min: 16,
+          min: 13,
         },
         ...COUNTS,
         {

@@ -40,8 +40,14 @@ export function fitColumns(
     const index = kept.findLastIndex(({ priority }) => priority === droppable);
     kept = kept.filter((_, position) => position !== index);
   }
-  let spare = room - total(({ spec, want }) => leastOf(spec, want));
-  const widths = new Map(kept.map(({ spec, want }) => [spec, leastOf(spec, want)]));
+  // Where even that is too much, text gives way: a number is shown whole or not at all.
+  const isTight = total(({ spec, want }) => leastOf(spec, want)) > room;
+  const least = ({ spec, want }: (typeof kept)[number]) => {
+    const size = leastOf(spec, want);
+    return isTight && spec.format === 'text' ? Math.min(size, TEXT_MIN) : size;
+  };
+  let spare = room - total(least);
+  const widths = new Map(kept.map((item) => [item.spec, least(item)]));
   // First everyone to comfort, then to what they want; columns of wide bounds come last.
   const texts = kept
     .filter(({ spec }) => spec.format === 'text')
@@ -57,8 +63,9 @@ export function fitColumns(
   let x = GUTTER;
   const placed: PlacedColumn[] = [];
   for (const { spec } of kept) {
-    const columnWidth = Math.min(widths.get(spec) ?? 0, width - x);
-    if (columnWidth <= 0) break;
+    const wanted = widths.get(spec) ?? 0;
+    const columnWidth = Math.min(wanted, width - x);
+    if (columnWidth <= 0 || (spec.format !== 'text' && columnWidth < wanted && placed.length > 0)) break;
     placed.push({ spec, x, width: columnWidth });
     x += columnWidth + GAP;
   }

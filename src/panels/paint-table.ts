@@ -38,14 +38,18 @@ export interface TablePicture {
   readonly seen: Map<string, number>;
 }
 
-/** Paints title, column heads and rows. */
-export function paintTable(region: Region, picture: TablePicture, theme: Theme): void {
+/** Paints title, column heads and rows. Returns where the columns are. */
+export function paintTable(region: Region, picture: TablePicture, theme: Theme): readonly PlacedColumn[] {
   const { panel, window, query } = picture;
-  paintTitle(region, panel.title, titleSpans(picture, theme), picture.focused, theme);
   const height = Math.max(0, region.height - TABLE_CHROME);
   const shown = columnsFor(panel, picture.table, 'screen');
   const texts = formatRows(picture, shown, Math.min(height, window.rows.length), theme);
   const columns = fitColumns(shown, region.width, picture.seen, query.sort);
+  // What may be left out is; of the rest one is to know.
+  const missing = shown.filter(
+    (spec) => (spec.priority ?? 0) === 0 && !columns.some((placed) => placed.spec === spec),
+  ).length;
+  paintTitle(region, panel.title, titleSpans(picture, missing, theme), picture.focused, theme);
   paintHeads(region, columns, query, picture.focused, theme);
   if (window.total === 0) {
     const reason =
@@ -57,13 +61,14 @@ export function paintTable(region: Region, picture: TablePicture, theme: Theme):
     const top = region.height > TABLE_CHROME ? TABLE_CHROME : 1;
     if (top === 1) region.put(0, 1, ' '.repeat(region.width));
     for (const [index, line] of lines.entries()) region.put(2, top + index, line, LOOK.dim);
-    return;
+    return columns;
   }
   for (const [index, cells] of texts.entries()) {
     const row = window.rows[index] as number;
     const line = region.part(0, TABLE_CHROME + index, region.width, 1);
     paintRow(line, picture, columns, row, cells, theme);
   }
+  return columns;
 }
 
 /** The sentence in place of rows, wrapped. */
@@ -71,11 +76,13 @@ export function emptyLines(reason: string, width: number, theme: Theme): string[
   return wrapText(sanitise(reason, theme.ascii), Math.max(10, width - 4));
 }
 
-function titleSpans({ window, query, panel }: TablePicture, theme: Theme): Span[] {
+function titleSpans({ window, query, panel }: TablePicture, missing: number, theme: Theme): Span[] {
   const { total, offset, rows } = window;
   const spans: Span[] = [];
   if (query.filter !== '') spans.push({ text: `filter "${query.filter}" `, style: LOOK.warn });
   if (query.tree && panel.tree !== undefined) spans.push({ text: 'tree ', style: LOOK.label });
+  if (total > 0 && missing > 0)
+    spans.push({ text: `+${missing} column${missing === 1 ? '' : 's'}: Enter  `, style: LOOK.label });
   if (total > 0) {
     const range = rows.length < total ? `${offset + 1}${theme.glyphs.dash}${offset + rows.length} of ` : '';
     spans.push({ text: `${range}${total}`, style: LOOK.label });

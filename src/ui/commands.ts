@@ -73,6 +73,7 @@ const ON_PAGES: ReadonlySet<CommandId> = new Set<CommandId>([
   'goto',
   'incidents',
   'return',
+  'mouse',
 ]);
 
 const ACTIONS: Readonly<Record<CommandId, Action>> = {
@@ -136,6 +137,7 @@ const ACTIONS: Readonly<Record<CommandId, Action>> = {
       const text = foldedText(table, panel, by);
       session.say(session.effects.exportFile(session.monitor.name, 'folded', text, now), now);
     }),
+  mouse: ({ effects }, _key, now) => effects.mouse(now),
   redraw: ({ effects }) => effects.redraw(),
   suspend: ({ effects }) => effects.suspend(),
   quit: ({ effects }, key) => {

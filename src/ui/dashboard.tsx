@@ -8,26 +8,26 @@ import { FirstChrome } from './chrome/first-chrome.ts';
 import { pressKey } from './commands.ts';
 import { composeFrame } from './compose.ts';
 import { exportFile } from './export-file.ts';
+import { isMouse, pressMouse } from './mouse-commands.ts';
 import type { Frame } from './picture.ts';
 import { awaitProbes } from './probe-commands.ts';
 import type { ProbeDesk } from './probe-desk.ts';
 import { Session } from './session.ts';
-import { type ColourWish, detectCapabilities } from './terminal/capabilities.ts';
+import { detectCapabilities, type Look } from './terminal/capabilities.ts';
 import { capturePrints } from './terminal/capture-prints.ts';
+import type { Key } from './terminal/keys.ts';
 import { Pacer } from './terminal/pacer.ts';
 import { Screen } from './terminal/screen.ts';
 import { Terminal } from './terminal/terminal.ts';
 import { watchWaysOut } from './terminal/ways-out.ts';
 
-export interface DashboardOptions {
+export interface DashboardOptions extends Look {
   /** The caller opens and closes it. */
   readonly source: Source;
   readonly monitors: readonly Monitor[];
   /** Name of the monitor to open on. */
   readonly initial: string;
   readonly options: (monitor: string) => Options;
-  readonly colour: ColourWish;
-  readonly ascii: boolean;
   /** Absent where no probe can be armed. */
   readonly probes?: ProbeDesk;
   /** Name of the recording that the source plays. */
@@ -38,8 +38,6 @@ export interface DashboardOptions {
 
 /** The clock: ages, messages that expire, facts that are not worth a paint of their own. */
 const TICK_MS = 1000;
-/** A frame takes a moment on any link, longer on a busy host: that says nothing of the link. */
-const ON_ITS_WAY_MS = 50;
 
 /**
  * Runs until the user or the system ends it. Resolves to the exit status, after the terminal has been given
@@ -66,19 +64,20 @@ class Dashboard {
   #painted = 0;
 
   constructor(options: DashboardOptions) {
-    const capabilities = detectCapabilities(process.env, options.colour, options.ascii);
+    const capabilities = detectCapabilities(process.env, options);
     this.#theme = makeTheme(capabilities);
-    this.#screen = new Screen(capabilities.styleMask);
+    this.#screen = new Screen(capabilities.styleMask, capabilities.recolour);
     this.#session = new Session(options, {
       quit: () => this.#finish(0, undefined),
       redraw: () => this.#repaint(),
+      mouse: (now) => this.#toggleMouse(now),
       suspend: () => this.#terminal.suspend(),
       exportFile,
       ...(options.leave === undefined ? {} : { leave: () => this.#leave(options.leave) }),
     });
-    this.#terminal = new Terminal(capabilities, {
+    this.#terminal = new Terminal(options, {
       key: (key) => {
-        pressKey(this.#session, key, Date.now());
+        this.#press(key);
         this.#want();
       },
       repaint: () => this.#repaint(),
@@ -107,8 +106,9 @@ class Dashboard {
       this.#session.accept(message, Date.now());
       if (message.type === 'load') return;
       const now = performance.now();
-      const busy = this.#terminal.writer.busy && now - this.#painted > ON_ITS_WAY_MS;
-      this.#pacer.tick(now, busy, this.#session.state.interval_ms);
+      const { writer } = this.#terminal;
+      // What is held says nothing about the link.
+      if (!writer.held) this.#pacer.tick(now, writer.busyFor(now), this.#session.state.interval_ms);
       // On a slow link the clock paints what is skipped here.
       if (now - this.#painted >= this.#pacer.spacing_ms) this.#want();
     });
@@ -134,6 +134,23 @@ class Dashboard {
     if (this.#over) return;
     this.#chrome = new InkHost();
     this.#want();
+  }
+
+  #press(key: Key): void {
+    const now = Date.now();
+    const { surfaces } = this.#chrome;
+    const painted = { columns: this.#grid.width, theme: this.#theme, surfaces };
+    if (isMouse(key)) pressMouse(this.#session, key, painted, now);
+    else pressKey(this.#session, key, now);
+  }
+
+  #toggleMouse(now: number): void {
+    const taken = !this.#terminal.mouse;
+    this.#terminal.mouse = taken;
+    const text = taken
+      ? 'mouse on: wheel moves, click selects, sorts, opens tabs'
+      : 'mouse off: it selects text';
+    this.#session.say(text, now);
   }
 
   /** May be called from a signal or an error: gives the terminal back at once. */

@@ -55,9 +55,9 @@ export function linksOf(session: Session): Target[] {
   const row = table === undefined ? -1 : findRow(table, key);
   if (table === undefined || row < 0) return [];
   const interval = picture?.snapshot.interval_ms ?? 0;
-  return linksFrom(panel, table, monitors, monitor).flatMap((link) =>
-    targetOf(link, panel, table, row, interval, monitors),
-  );
+  return linksFrom(panel, table, monitors, monitor)
+    .filter(({ to }) => session.isRecorded(to))
+    .flatMap((link) => targetOf(link, panel, table, row, interval, monitors));
 }
 
 function linksFrom(

@@ -43,6 +43,7 @@ export type CommandId =
   | 'split'
   | 'export'
   | 'record'
+  | 'mouse'
   | 'redraw'
   | 'suspend'
   | 'quit';
@@ -331,7 +332,18 @@ export const KEYMAP: readonly Binding[] = [
     hint: { key: 'x', text: 'export', rank: 2.9 },
   },
   ...TIME_KEYS,
-  { command: 'redraw', keys: ['ctrl-l'], shown: 'Ctrl-L', help: 'paint the screen anew' },
+  {
+    command: 'mouse',
+    keys: ['x'],
+    shown: 'x',
+    help: 'the mouse is for ktop, or for the terminal again, which selects text with it: wheel, click on a tab, a row, a column head',
+  },
+  {
+    command: 'redraw',
+    keys: ['ctrl-l'],
+    shown: 'Ctrl-L',
+    help: 'paint the screen anew; Ctrl-S holds all output, Ctrl-Q or any other key lets it go',
+  },
   { command: 'suspend', keys: ['ctrl-z'], shown: 'Ctrl-Z', help: 'suspend; fg comes back' },
   {
     command: 'quit',

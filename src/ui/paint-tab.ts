@@ -47,6 +47,7 @@ export function paintTab(
   for (const [index, panel] of monitor.panels.entries()) {
     const height = heights[index] ?? 0;
     const panelView = view.panels[index];
+    if (panelView !== undefined) panelView.place = { top, height };
     if (height <= 0 || panelView === undefined) continue;
     const part = region.part(0, top, region.width, height);
     // With one panel there is nothing to choose: no focus mark.
@@ -127,7 +128,7 @@ function paintPanel(
       const selected = locate(view, panel, table, snapshot.interval_ms);
       const window = viewTable(table, panel, view.query, snapshot.interval_ms, view.page, view.scroll);
       view.scroll = window.offset;
-      paintTable(
+      const columns = paintTable(
         region,
         {
           panel,
@@ -142,6 +143,7 @@ function paintPanel(
         },
         theme,
       );
+      view.heads = columns.map(({ spec, x, width }) => ({ id: spec.id, x, width }));
       return;
     }
     case 'bars': {

@@ -1,5 +1,6 @@
 /** From the state of a session to what is drawn: the chrome as a value, the surfaces as cells. */
 
+import type { Monitor } from '../monitors/monitor.ts';
 import { clipText } from '../panels/char-width.ts';
 import type { Region } from '../panels/grid.ts';
 import { type PageLine, paintPage } from '../panels/paint-page.ts';
@@ -75,17 +76,28 @@ export function chromeView(session: Session, { size, theme, now }: Frame): Chrom
 }
 
 /** All tabs; of a recording those it holds, and the one that is looked at. */
-function tabsOf(session: Session, theme: Theme): ChromeView['tabs'] {
-  const { monitors, store, state, onIncidents } = session;
-  const tabs = monitors.flatMap(({ title, name }, index) => {
+export function tabsOf(session: Session, theme: Theme): ChromeView['tabs'] {
+  const { monitors, state, onIncidents } = session;
+  const tabs = monitors.flatMap(({ name }, index) => {
     if (index !== state.tab && !session.isRecorded(name)) return [];
-    const warn = store.failure(name) === undefined ? '' : theme.glyphs.warn;
-    const label = `${index < 9 ? `${index + 1} ` : ''}${warn}${title}`;
-    return [{ label, active: index === state.tab && !onIncidents, pinned: false }];
+    return [
+      { label: tabLabel(session, index, theme), active: index === state.tab && !onIncidents, pinned: false },
+    ];
   });
   const count = session.incidents.length;
   if (count === 0 && !onIncidents) return tabs;
   return [...tabs, { label: `I Incidents ${count}`, active: onIncidents, pinned: true }];
+}
+
+function tabLabel({ monitors, store }: Session, index: number, theme: Theme): string {
+  const { title, name } = monitors[index] as Monitor;
+  const warn = store.failure(name) === undefined ? '' : theme.glyphs.warn;
+  return `${index < 9 ? `${index + 1} ` : ''}${warn}${title}`;
+}
+
+/** Position of a tab of the bar among the monitors. */
+export function tabIndexOf(session: Session, tab: ChromeView['tabs'][number], theme: Theme): number {
+  return session.monitors.findIndex((_, index) => tabLabel(session, index, theme) === tab.label);
 }
 
 function menuOf(session: Session): ChromeView['menu'] {

@@ -29,6 +29,8 @@ export interface Effects {
   /** Goes back to where the dashboard was opened from; absent where that is nowhere. */
   leave?(): void;
   redraw(): void;
+  /** Takes the mouse, or gives it back to the terminal, and says so. */
+  mouse(now: number): void;
   suspend(): void;
   /** Writes a file for the user; returns a word on where it is, or why it is not. */
   exportFile(name: string, suffix: string, text: string, now: number): string;

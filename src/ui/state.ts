@@ -44,6 +44,9 @@ export interface PanelView {
   scroll: number;
   /** Rows that were visible at the last paint. */
   page: number;
+  /** Lines of the body that it had at the last paint, and where the column heads of a table were. */
+  place: { readonly top: number; readonly height: number };
+  heads: readonly { readonly id: string; readonly x: number; readonly width: number }[];
   /** Widest cells seen, see `TablePicture`. */
   readonly seen: Map<string, number>;
   /** Lines it wanted lately at most, and until when (time of the snapshots, ms) it keeps them; see `steadyWant`. */
@@ -138,6 +141,8 @@ function newView(query: TableQuery): PanelView {
     rank: 0,
     scroll: 0,
     page: 1,
+    place: { top: 0, height: 0 },
+    heads: [],
     seen: new Map(),
     held: undefined,
     stacks: { by: 0, zoom: [], selected: [] },

@@ -9,6 +9,8 @@ interface HarnessOptions extends Partial<Omit<FakeOptions, 'monitors'>> {
   readonly interval_ms?: number;
   readonly colour?: DashboardOptions['colour'];
   readonly ascii?: boolean;
+  readonly theme?: DashboardOptions['theme'];
+  readonly mouse?: boolean;
   /** Throws after so many milliseconds. */
   readonly crash_ms?: number;
   /** Fourteen tabs, among them stacks and logs. */
@@ -30,6 +32,8 @@ const status = await runDashboard({
   options: () => ({ interval_ms: wish.interval_ms ?? 1000 }),
   colour: wish.colour ?? 'auto',
   ascii: wish.ascii ?? false,
+  theme: wish.theme ?? 'default',
+  mouse: wish.mouse ?? false,
   ...(wish.playback === 'file' ? { file: 'disk-stall.ktop' } : {}),
 });
 await source.close();

@@ -8,6 +8,8 @@ export interface PtyOptions {
   readonly rows?: number;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** Whether the terminal answers questions; default true. */
+  readonly answers?: boolean;
 }
 
 export interface Exit {
@@ -31,6 +33,8 @@ export interface Pty {
   /** Resolves when the screen matches; rejects with the screen after `timeout_ms`. */
   waitFor(wanted: RegExp | ((lines: string[]) => boolean), timeout_ms?: number): Promise<void>;
   resize(cols: number, rows: number): void;
+  /** From now on a slow link: so many bytes a second to the terminal, and this long for anything to arrive, either way. */
+  throttle(bytesPerSecond: number, delay_ms: number): void;
   /** Stops reading what the program writes, as a stalled connection does; `flow` reads on. */
   stall(): void;
   flow(): void;
@@ -58,11 +62,16 @@ export function spawn(command: string, args: readonly string[], options: PtyOpti
   });
   const chunks: string[] = [];
   let cursor = true;
-  pty.onData((data) => {
+  const show = (data: string) => {
     chunks.push(data);
     for (const [, state] of data.matchAll(CURSOR)) cursor = state === 'h';
     terminal.write(data);
-  });
+  };
+  let take = show;
+  let type = (keys: string) => pty.write(keys);
+  pty.onData((data) => take(data));
+  // A terminal answers when it is asked for its status.
+  if (options.answers !== false) terminal.onData((answer) => type(answer));
   const exit = new Promise<Exit>((resolve) => {
     pty.onExit(({ exitCode, signal }) => {
       // The last output may still be on its way through the terminal.
@@ -95,7 +104,7 @@ export function spawn(command: string, args: readonly string[], options: PtyOpti
         colour: cell?.isFgDefault() === true ? -1 : (cell?.getFgColor() ?? -1),
       };
     },
-    send: (keys) => pty.write(keys),
+    send: (keys) => type(keys),
     async waitFor(wanted, timeout_ms = 10_000) {
       const deadline = Date.now() + timeout_ms;
       const holds = () => (wanted instanceof RegExp ? wanted.test(screen().join('\n')) : wanted(screen()));
@@ -108,6 +117,11 @@ export function spawn(command: string, args: readonly string[], options: PtyOpti
       terminal.resize(newCols, newRows);
       pty.resize(newCols, newRows);
     },
+    throttle(bytesPerSecond, delay_ms) {
+      const late = (what: () => void) => void setTimeout(what, delay_ms);
+      type = (keys) => late(() => pty.write(keys));
+      take = pacing(pty, bytesPerSecond, (data) => late(() => show(data)));
+    },
     stall: () => pty.pause(),
     flow: () => pty.resume(),
     kill: (signal = 'SIGTERM') => {
@@ -117,6 +131,28 @@ export function spawn(command: string, args: readonly string[], options: PtyOpti
       (pty as IPty & { destroy(): void }).destroy();
     },
     exit,
+  };
+}
+
+const PACE_MS = 20;
+
+/** Takes no more from the program than the link passes on. */
+function pacing(pty: IPty, bytesPerSecond: number, pass: (data: string) => void): (data: string) => void {
+  let queue = '';
+  let timer: NodeJS.Timeout | undefined;
+  const step = Math.max(1, Math.round((bytesPerSecond * PACE_MS) / 1000));
+  const turn = () => {
+    pass(queue.slice(0, step));
+    queue = queue.slice(step);
+    if (queue !== '') return;
+    clearInterval(timer);
+    timer = undefined;
+    pty.resume();
+  };
+  return (data) => {
+    queue += data;
+    pty.pause();
+    timer ??= setInterval(turn, PACE_MS);
   };
 }
 
@@ -138,6 +174,7 @@ const BYTES: Readonly<Record<string, string>> = {
   home: '\x1b[H',
   end: '\x1b[F',
   enter: '\r',
+  backspace: '\x7f',
   escape: '\x1b',
   space: ' ',
   f1: '\x1bOP',

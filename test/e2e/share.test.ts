@@ -114,6 +114,23 @@ describe('share and join', () => {
     expect(stderr).toMatch(/the ktop that shared this has ended; start one of your own\n/);
   });
 
+  test('a viewer records for itself, also past the death of the one who shares', async () => {
+    const path = freshPath();
+    const file = join(work, 'viewer.ktop');
+    const sharer = await shared(path, 'cpu-util');
+    const viewer = start('join', path, 'cpu-util', '--record', file);
+    await viewer.waitFor(/REC ● /);
+    await viewer.waitFor(/REC ● .* 00?:0[3-9]|REC ● .* 0:0[3-9]/, 20_000);
+    sharer.kill('SIGKILL');
+    await viewer.waitFor(/the ktop that shared this has ended/);
+    viewer.send('q');
+    expect((await viewer.exit).code).toBe(0);
+    const replayed = await ktop(['replay', file, 'cpu-util', '--json']);
+    expect(replayed.code).toBe(0);
+    expect(replayed.stdout.trim().split('\n').length).toBeGreaterThan(1);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
   test('killed, its socket is no obstacle to the next', async () => {
     const path = freshPath();
     const killed = await shared(path, 'cpu-util');

@@ -372,14 +372,6 @@ describe('lesser terminals', () => {
     expect(pty.output()).toMatch(/\x1b\[[0-9;]*1m|\x1b\[1/);
   });
 
-  test('TERM=dumb: no attributes, no alternate screen', async () => {
-    const pty = start({}, { env: { TERM: 'dumb' } });
-    await pty.waitFor(DATA);
-    expect(pty.output()).not.toMatch(/\x1b\[[0-9;]+m|\x1b\[\?/);
-    pty.send('q');
-    expect((await pty.exit).code).toBe(0);
-  });
-
   test('16 colours: no palette beyond', async () => {
     const pty = start({ initial: 'cpu-util' }, { env: { TERM: 'xterm' } });
     await pty.waitFor(/fullest/);

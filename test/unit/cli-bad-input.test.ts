@@ -105,6 +105,7 @@ const BAD: Readonly<Record<string, readonly string[] | ((monitor: Monitor) => re
   record: [''],
   share: [''],
   colour: ['', 'red', 'AUTO'],
+  theme: ['', 'dark', 'Default'],
 };
 
 const valued = OPTIONS.filter(({ value }) => value !== undefined);

@@ -91,8 +91,14 @@ describe('options', () => {
   });
 
   test('colour and ascii are for the dashboard', () => {
-    expect(dashboard('first --color 256 --ascii')).toMatchObject({ colour: '256', ascii: true });
-    expect(dashboard('')).toMatchObject({ colour: 'auto', ascii: false });
+    const usual = { colour: 'auto', ascii: false, theme: 'default', mouse: false };
+    expect(dashboard('').look).toEqual(usual);
+    expect(dashboard('first --color 256 --ascii').look).toEqual({ ...usual, colour: '256', ascii: true });
+    expect(dashboard('first --theme colour-blind --mouse').look).toEqual({
+      ...usual,
+      theme: 'colour-blind',
+      mouse: true,
+    });
   });
 
   test('another tab takes over only what is meant for all', () => {
@@ -131,6 +137,7 @@ describe('bad input is one line with cause and remedy', () => {
     ['kvm-exit --percpu=3', /--percpu takes no value/],
     ['first --backend bpf', /"bpf" is not known; give one of perf, tracefs/],
     ['first --colour pink', /"pink" is not known/],
+    ['first --theme pink', /"pink" is not known/],
     ['first --json --plain', /exclude each other/],
     ['list first', /unexpected argument "first"; list takes none/],
     ['list -i 500', /--interval is not for list/],
@@ -174,8 +181,7 @@ describe('films and the shelf', () => {
       to: undefined,
       version: 2,
       keys: undefined,
-      colour: 'auto',
-      ascii: false,
+      look: { colour: 'auto', ascii: false, theme: 'default', mouse: false },
     });
     const line =
       'export a.ktop --format cast --tab first --speed 0.5 --size 80x24 --from 12:03 --to +5m --v3 --keys k --colour never --ascii';
@@ -190,8 +196,7 @@ describe('films and the shelf', () => {
       to: '+5m',
       version: 3,
       keys: 'k',
-      colour: 'never',
-      ascii: true,
+      look: { colour: 'never', ascii: true },
     });
     expect(parse('export a.ktop --format json -o rows.cast').kind).toBe('export');
   });
@@ -212,11 +217,14 @@ describe('films and the shelf', () => {
   });
 
   test('demo takes a directory or none', () => {
-    expect(parse('demo')).toEqual({ kind: 'demo', directory: undefined, colour: 'auto', ascii: false });
+    expect(parse('demo')).toMatchObject({
+      kind: 'demo',
+      directory: undefined,
+      look: { colour: 'auto', ascii: false },
+    });
     expect(parse('demo incidents --ascii --colour 16')).toMatchObject({
       directory: 'incidents',
-      colour: '16',
-      ascii: true,
+      look: { colour: '16', ascii: true },
     });
     expect(parse('demo --help').kind).toBe('help');
   });

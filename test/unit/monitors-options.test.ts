@@ -43,6 +43,7 @@ const GIVEN: Readonly<Record<OptionName, Partial<Options>>> = {
   depth: { depth: 2 },
   all: { all: true },
   collapse: { collapse: true },
+  yes: { yes: true },
 };
 /** What has to be given, too. */
 const WITH: Readonly<Record<string, Partial<Options>>> = {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { monitors } from '../../src/monitors/index.ts';
 import type { ColumnSpec } from '../../src/monitors/monitor.ts';
 import { clipText, textWidth, wrapText } from '../../src/panels/char-width.ts';
 import { fitColumns } from '../../src/panels/columns.ts';
@@ -166,4 +167,26 @@ test('a region never paints outside itself', () => {
   part.put(0, 1, 'y');
   part.part(3, 0, 9, 9).put(0, 0, 'zz');
   expect(grid.lines()).toEqual(['', '  abcz', '']);
+});
+
+test('at 80 columns no number of any monitor is cut: what is always shown fits', () => {
+  const cut = monitors.flatMap(({ name, panels }) =>
+    panels.flatMap((panel) => {
+      if (panel.kind !== 'table') return [];
+      const shown = panel.columns.filter(({ hidden }) => hidden !== 'screen' && hidden !== 'both');
+      const wide = new Map(shown.map((spec) => [spec.id, spec.format === 'text' ? 30 : 0]));
+      const placed = fitColumns(shown, 80, wide, panel.sort.column);
+      const always = shown.filter(({ priority = 0, id }) => priority === 0 || id === panel.sort.column);
+      return always
+        .filter((spec) => {
+          const found = placed.find((column) => column.spec === spec);
+          const least =
+            spec.format === 'text' ? Math.min(8, spec.min ?? 8) : Math.max(spec.title.length, spec.min ?? 0);
+          return (found?.width ?? 0) < least;
+        })
+        .map(({ id }) => `${name} ${panel.id} ${id}`);
+    }),
+  );
+  // So many counters that no screen holds them: the title of the table says how many more there are.
+  expect(cut.filter((what) => !what.startsWith('percpu-stat'))).toEqual([]);
 });

@@ -1,5 +1,13 @@
 /** Sharing a source: what viewers get, what they can ask for, what a slow or hostile one costs. */
-import { existsSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -32,7 +40,7 @@ async function sharing() {
 }
 
 async function joining(path: string) {
-  const viewer = await joinSource(path);
+  const viewer = await joinSource(path, 'test');
   toClose.push(viewer);
   const heard: SourceMessage[] = [];
   viewer.subscribe((message) => heard.push(message));
@@ -133,7 +141,83 @@ describe('a viewer', () => {
   });
 });
 
+describe('another version', () => {
+  test.each([
+    ['"ktop":"9.9.9",', /is ktop 9\.9\.9, this is test: /],
+    ['', /of an unknown version, this is test: /],
+  ])('%s is said to whoever watches, and what fits is shown', async (member, said) => {
+    const path = join(directory, `socket${++paths}`);
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.write(`{"k":"head","t":1,${member}"host":${JSON.stringify(new Kernel().host)}}\n`);
+      socket.on('data', () =>
+        socket.write('{"k":"from the future","t":1}\n{"k":"note","t":1,"text":"hello"}\n'),
+      );
+    }).listen(path);
+    toClose.push(server);
+    const { viewer, heard } = await joining(path);
+    viewer.start(A, SECOND);
+    await until(() => expect(heard.length).toBe(2));
+    expect(heard.map((message) => (message.type === 'notice' ? message.text : ''))).toEqual(
+      expect.arrayContaining([expect.stringMatching(said), 'hello']),
+    );
+  });
+});
+
 describe('the socket', () => {
+  test('one who floods is sent away, and monitors are not opened and closed for it', async () => {
+    const { kernel, path } = await sharing();
+    let starts = 0;
+    const { start } = kernel;
+    kernel.start = (...args: Parameters<typeof start>) => {
+      starts += 1;
+      start.apply(kernel, args);
+    };
+    const raw = connect(path);
+    const closed = new Promise<void>((resolve) => raw.on('close', () => resolve()));
+    raw.resume();
+    raw.on('error', () => {});
+    for (let turn = 0; turn < 5000; turn += 1) raw.write(`{"watch":["${turn % 2 === 0 ? A : B}"]}\n`);
+    await closed;
+    await until(() => expect(kernel.open.size).toBe(0));
+    expect(starts).toBeLessThan(500);
+    // Others are welcome as ever.
+    const { viewer } = await joining(path);
+    viewer.start(A, SECOND);
+    await until(() => expect(kernel.open.has(A)).toBe(true));
+  });
+
+  test('what has taken the name since is not removed', async () => {
+    const { path, source } = await sharing();
+    renameSync(path, `${path}.old`);
+    writeFileSync(path, 'of somebody else');
+    await source.close();
+    toClose.length = 0;
+    expect(readFileSync(path, 'utf8')).toBe('of somebody else');
+  });
+
+  test.each([
+    ['a file', (path: string) => writeFileSync(path, 'mine')],
+    ['a link to nothing', (path: string) => symlinkSync('/nowhere/at/all', path)],
+    ['a link to a file', (path: string) => symlinkSync('/etc/passwd', path)],
+    ['a directory', (path: string) => mkdirSync(path)],
+  ])('%s in its place stays', async (_, make) => {
+    const path = join(directory, `socket${++paths}`);
+    make(path);
+    const before = lstatSync(path);
+    const asked = shareSource(new Kernel(), { path, monitors, version: 'test' });
+    await expect(asked).rejects.toThrow(/exists already; give another name, or remove it$/);
+    expect(lstatSync(path).ino).toBe(before.ino);
+  });
+
+  test('a link to a living socket is not followed', async () => {
+    const { path } = await sharing();
+    const link = `${path}.link`;
+    symlinkSync(path, link);
+    const asked = shareSource(new Kernel(), { path: link, monitors, version: 'test' });
+    await expect(asked).rejects.toThrow(/exists already/);
+  });
+
   test.each(['x'.repeat(5000), '{"watch":1}\n', '[]\n', '{\n', '{"watch":["a",2]}\n'])(
     'one that says %j is sent away',
     async (text) => {
@@ -160,7 +244,7 @@ describe('the socket', () => {
     const server = createServer((socket) => {
       peer = socket;
       socket.on('error', () => {});
-      socket.write(`{"k":"head","t":1,"host":${JSON.stringify(new Kernel().host)}}\n`);
+      socket.write(`{"k":"head","t":1,"ktop":"test","host":${JSON.stringify(new Kernel().host)}}\n`);
     }).listen(path);
     toClose.push(server);
     const { viewer, heard } = await joining(path);

@@ -59,6 +59,7 @@ async function shoot({ script = '', ...wish }: Wish = {}): Promise<Shot> {
       size: { columns: 100, rows: 30 },
       colour: 'auto',
       ascii: false,
+      theme: 'default',
       speed: 1,
       from: undefined,
       to: Number.POSITIVE_INFINITY,

@@ -36,10 +36,12 @@ test.each([
   ['keypad', '\x1bOq\x1bOM\x1bOk', ['1', 'enter', '+']],
   ['unicode', 'ü名', ['ü', '名']],
   [
-    'mouse, focus, replies are no keys',
-    '\x1b[<0;1;1M\x1b[I\x1b[O\x1b[?62;c\x1b[M !!\x1b]11;rgb:0/0/0\x07\x1bP1$r\x1b\\q',
+    'moves of the mouse, focus, replies are no keys',
+    '\x1b[<0;1;1m\x1b[<35;1;1M\x1b[<2;1;1M\x1b[<0;0;1M\x1b[<;M\x1b[I\x1b[O\x1b[?62;c\x1b[M !!\x1b]11;rgb:0/0/0\x07\x1bP1$r\x1b\\q',
     ['q'],
   ],
+  ['mouse', '\x1b[<0;300;2M\x1b[<64;1;1M\x1b[<69;1;1M', ['click', 'wheel-up', 'wheel-down']],
+  ['a receipt', '\x1b[0n\x1b[3nq', ['receipt', 'q']],
   ['paste is one key', '\x1b[200~q\x1b[2J\x1b[201~j', ['paste', 'j']],
 ])('%s', (_name, input, expected) => {
   expect(names(input)).toEqual(expected);

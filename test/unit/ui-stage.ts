@@ -44,6 +44,7 @@ export class Stage {
     const effects = {
       quit: () => (this.quits += 1),
       redraw: () => {},
+      mouse: () => {},
       suspend: () => {},
       exportFile: (name: string, suffix: string, text: string) => {
         this.files.push({ name, suffix, text });

@@ -2,8 +2,9 @@
  * A source that others may watch too, through a unix socket: each with a tab, sort and filter of their own, on the same
  * snapshots. Read-only: they can have a monitor opened, never say how.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Monitor, Options } from '../../monitors/monitor.ts';
 import { isWithinBounds, plainLine, snapLine, snapshotBody } from '../../recording/encode.ts';
@@ -15,6 +16,8 @@ import { readLines } from './lines.ts';
 const MOST_VIEWERS = 16;
 /** What a viewer says is short. */
 const MOST_ASKED = 4096;
+/** And seldom: a key that is held down on a viewer says less. */
+const MOST_LINES_A_SECOND = 200;
 
 export interface ShareSettings {
   /** Of the socket. */
@@ -35,12 +38,13 @@ export async function shareSource(live: Source, settings: ShareSettings): Promis
   return shared;
 }
 
+const inTheWay = (path: string) => `${path} exists already; give another name, or remove it`;
+
 /** A socket whose owner is gone (killed) is removed; anything else is left alone. */
 async function removeStale(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
-  const inTheWay = `${path} exists already; give another name, or remove it`;
-  if (!stat.isSocket() || stat.uid !== process.getuid?.()) throw new NotShared(inTheWay);
+  if (!stat.isSocket() || stat.uid !== process.getuid?.()) throw new NotShared(inTheWay(path));
   const isAlive = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => resolve(true));
     probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
@@ -53,7 +57,10 @@ async function removeStale(path: string): Promise<void> {
 /** One who watches. */
 class Viewer {
   readonly wanted = new Set<string>();
+  isOver = false;
   readonly #socket: Socket;
+  #second = 0;
+  #lines = 0;
   /** The newest of each monitor, for when the socket has taken what it was given: never a queue. */
   readonly #waiting = new Map<string, () => string>();
 
@@ -74,7 +81,16 @@ class Viewer {
     else this.#socket.write(line());
   }
 
+  /** Counts a line of theirs; false: they flood. */
+  mayAsk(now_ms: number): boolean {
+    const second = Math.floor(now_ms / 1000);
+    if (second !== this.#second) [this.#second, this.#lines] = [second, 0];
+    this.#lines += 1;
+    return this.#lines <= MOST_LINES_A_SECOND;
+  }
+
   end(): void {
+    this.isOver = true;
     this.#socket.destroy();
   }
 }
@@ -90,6 +106,7 @@ class SharedSource implements Source {
   readonly #own = new Set<string>();
   readonly #open = new Map<string, Options>();
   #unsubscribe: (() => void) | undefined;
+  #inode = -1;
 
   constructor(live: Source, settings: ShareSettings) {
     this.#live = live;
@@ -99,23 +116,37 @@ class SharedSource implements Source {
     this.#server.maxConnections = MOST_VIEWERS;
   }
 
+  /**
+   * The socket is made under a name of its own and linked when it is as it must be: nobody ever finds one that is half
+   * made, and what libuv removes by name when it closes can only be ours.
+   */
   listen(): Promise<void> {
     const { path } = this.#settings;
+    const maker = join(dirname(path), `.ktop-${process.pid}`);
     return new Promise((resolve, reject) => {
+      const refuse = (error: NodeJS.ErrnoException) => {
+        const why = `cannot make the socket ${path} (${error.code}); give a path in a directory of yours`;
+        reject(new NotShared(error.code === 'EEXIST' ? inTheWay(path) : why));
+      };
       // Never there for others, not even for a moment.
       const before = process.umask(0o177);
       this.#server.once('error', (error: NodeJS.ErrnoException) => {
         process.umask(before);
-        reject(
-          new NotShared(
-            `cannot make the socket ${path} (${error.code}); give a path in a directory of yours`,
-          ),
-        );
+        refuse(error);
       });
-      this.#server.listen(path, () => {
+      this.#server.listen(maker, () => {
         process.umask(before);
-        chmodSync(path, 0o600);
-        process.on('exit', () => this.#remove());
+        try {
+          chmodSync(maker, 0o600);
+          linkSync(maker, path);
+          unlinkSync(maker);
+          this.#inode = lstatSync(path).ino;
+        } catch (error) {
+          this.#server.close();
+          refuse(error as NodeJS.ErrnoException);
+          return;
+        }
+        process.on('exit', this.#remove);
         resolve();
       });
     });
@@ -150,6 +181,7 @@ class SharedSource implements Source {
     for (const viewer of this.#viewers) viewer.end();
     this.#server.close();
     this.#remove();
+    process.off('exit', this.#remove);
     await this.#live.close();
     this.#unsubscribe?.();
   }
@@ -158,13 +190,15 @@ class SharedSource implements Source {
     this.#unsubscribe ??= this.#live.subscribe((message) => this.#receive(message));
   }
 
-  #remove(): void {
+  readonly #remove = (): void => {
+    const { path } = this.#settings;
     try {
-      unlinkSync(this.#settings.path);
+      // Somebody may have taken the name since.
+      if (lstatSync(path).ino === this.#inode) unlinkSync(path);
     } catch {
       // Gone already.
     }
-  }
+  };
 
   #release(monitor: string): void {
     const isWanted = this.#own.has(monitor) || [...this.#viewers].some(({ wanted }) => wanted.has(monitor));
@@ -214,6 +248,11 @@ class SharedSource implements Source {
 
   /** What is not understood is not answered. */
   #asked(viewer: Viewer, line: string): void {
+    if (viewer.isOver) return;
+    if (!viewer.mayAsk(performance.now())) {
+      viewer.end();
+      return;
+    }
     try {
       const { watch, capabilities } = object(JSON.parse(line), 'what is asked');
       if (watch !== undefined)

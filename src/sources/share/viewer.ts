@@ -16,8 +16,8 @@ const ENDED = 'the ktop that shared this has ended; start one of your own';
 /** One that accepts and says nothing is none. */
 const GREETING_MS = 3000;
 
-/** Resolves when the other one has said what host it is on. Throws NotJoined. */
-export function joinSource(path: string): Promise<Source> {
+/** Resolves when the other one has said what host it is on; `version`: of this ktop. Throws NotJoined. */
+export function joinSource(path: string, version: string): Promise<Source> {
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: 'is not there; the other one starts ktop --share PATH',
     ECONNREFUSED: 'has nobody behind it; the other one has ended, or it is no socket of ktop',
@@ -42,7 +42,13 @@ export function joinSource(path: string): Promise<Source> {
     let source: JoinedSource | undefined;
     const greet = (line: string) => {
       try {
-        source = new JoinedSource(socket, readHost(parseLine(line).host));
+        const head = parseLine(line);
+        const other = head.ktop === undefined ? '' : text(head.ktop, 'ktop');
+        source = new JoinedSource(
+          socket,
+          readHost(head.host),
+          other === version ? '' : otherVersion(other, version),
+        );
       } catch {
         refuse('does not answer as ktop does; give the path of ktop --share');
         return;
@@ -63,6 +69,10 @@ export function joinSource(path: string): Promise<Source> {
   });
 }
 
+function otherVersion(other: string, version: string): string {
+  return `the other one is ktop ${other === '' ? 'of an unknown version' : other}, this is ${version}: what differs between them is missing here`;
+}
+
 class JoinedSource implements Source {
   readonly host: HostInfo;
   readonly #socket: Socket;
@@ -70,9 +80,13 @@ class JoinedSource implements Source {
   readonly #wanted = new Map<string, Options>();
   #isOver = false;
 
-  constructor(socket: Socket, host: HostInfo) {
+  /** What is to be known of it, or ''; said to the first who listens. */
+  #about: string;
+
+  constructor(socket: Socket, host: HostInfo, about: string) {
     this.#socket = socket;
     this.host = host;
+    this.#about = about;
   }
 
   /** How it is opened is for the one who shares to say. */
@@ -100,6 +114,9 @@ class JoinedSource implements Source {
 
   subscribe(listener: (message: SourceMessage) => unknown): () => void {
     this.#listeners.add(listener);
+    const about = this.#about;
+    this.#about = '';
+    if (about !== '') queueMicrotask(() => listener({ type: 'notice', text: about }));
     return () => this.#listeners.delete(listener);
   }
 

@@ -12,14 +12,14 @@ import { InkHost } from '../chrome/ink-host.tsx';
 import { pressKey } from '../commands.ts';
 import { composeFrame } from '../compose.ts';
 import { Session } from '../session.ts';
-import { type ColourWish, detectCapabilities } from '../terminal/capabilities.ts';
+import { detectCapabilities, type Look } from '../terminal/capabilities.ts';
 import { Screen } from '../terminal/screen.ts';
 import type { Size } from '../terminal/terminal.ts';
 import { Asciicast, type CastVersion } from './asciicast.ts';
 import type { KeyStep } from './key-script.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
-export interface FilmOptions {
+export interface FilmOptions extends Omit<Look, 'mouse'> {
   /** A recording that stands still, paced by `clock`. The caller opens and closes it. */
   readonly source: Source & { readonly playback: Playback };
   readonly clock: VirtualClock;
@@ -30,8 +30,6 @@ export interface FilmOptions {
   /** Name of the recording. */
   readonly file: string;
   readonly size: Size;
-  readonly colour: ColourWish;
-  readonly ascii: boolean;
   readonly speed: number;
   /** Wall clock, milliseconds since the epoch; `from` undefined: where the recording begins to show something. */
   readonly from: number | undefined;
@@ -90,9 +88,9 @@ class Film {
     this.#passed = this.#began;
     // A film is watched elsewhere: what this terminal can do says nothing.
     const anywhere = { TERM: 'xterm-256color', LANG: 'C.UTF-8' };
-    const capabilities = detectCapabilities(anywhere, options.colour, options.ascii);
+    const capabilities = detectCapabilities(anywhere, options);
     this.#theme = makeTheme(capabilities);
-    this.#screen = new Screen(capabilities.styleMask);
+    this.#screen = new Screen(capabilities.styleMask, capabilities.recolour);
     this.#grid = new Grid(size.columns, size.rows, capabilities.ascii);
     this.#session = new Session(
       { source, monitors, initial, options: options.options, file },
@@ -101,6 +99,7 @@ class Film {
           this.#over = true;
         },
         redraw: () => this.#screen.invalidate(),
+        mouse: () => {},
         suspend: () => {},
         exportFile: () => 'a film writes no files',
       },

@@ -29,6 +29,19 @@ export function tabsThatFit(
   return { tabs: [...free.slice(first, end), ...pinned], before: first, after: free.length - end };
 }
 
+/** The tab below a column of the bar. */
+export function tabAt(tabs: readonly Tab[], width: number, column: number): Tab | undefined {
+  const { tabs: shown, before, after } = tabsThatFit(tabs, width);
+  let x = before > 0 ? `<${before}`.length : 0;
+  for (const tab of shown) {
+    if (tab.pinned && !shown[shown.indexOf(tab) - 1]?.pinned && after > 0) x += `${after}>`.length;
+    const end = x + tab.label.length + 2;
+    if (column >= x && column < end) return tab;
+    x = end;
+  }
+  return undefined;
+}
+
 function widthOf(tabs: readonly Tab[]): number {
   return tabs.reduce((total, { label }) => total + label.length + 2, 0);
 }

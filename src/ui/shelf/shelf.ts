@@ -2,20 +2,18 @@
 import { Grid } from '../../panels/grid.ts';
 import { makeTheme } from '../../panels/theme.ts';
 import { targetRank } from '../navigation.ts';
-import { type ColourWish, detectCapabilities } from '../terminal/capabilities.ts';
+import { detectCapabilities, type Look } from '../terminal/capabilities.ts';
 import type { Key } from '../terminal/keys.ts';
 import { Screen } from '../terminal/screen.ts';
 import { Terminal } from '../terminal/terminal.ts';
 import { watchWaysOut } from '../terminal/ways-out.ts';
 import { listLines, paintShelf, type ShelfItem } from './paint-shelf.ts';
 
-export interface ShelfOptions {
+export interface ShelfOptions extends Look {
   readonly title: string;
   readonly items: readonly ShelfItem[];
   /** The one that is pointed at first. */
   readonly index: number;
-  readonly colour: ColourWish;
-  readonly ascii: boolean;
 }
 
 /** The item chosen, or the exit status: 0 quit, 128 + n signal n, 129 the terminal went away, 1 a bug. */
@@ -59,20 +57,23 @@ class Shelf {
     this.#options = options;
     this.#done = done;
     this.#index = Math.max(0, Math.min(options.items.length - 1, options.index));
-    const capabilities = detectCapabilities(process.env, options.colour, options.ascii);
+    const capabilities = detectCapabilities(process.env, options);
     this.#theme = makeTheme(capabilities);
-    this.#screen = new Screen(capabilities.styleMask);
-    this.#terminal = new Terminal(capabilities, {
-      key: (key) => this.#key(key),
-      repaint: () => {
-        this.#screen.invalidate();
-        this.#paint();
+    this.#screen = new Screen(capabilities.styleMask, capabilities.recolour);
+    this.#terminal = new Terminal(
+      { mouse: false },
+      {
+        key: (key) => this.#key(key),
+        repaint: () => {
+          this.#screen.invalidate();
+          this.#paint();
+        },
+        idle: () => {
+          if (this.#wanted) this.#paint();
+        },
+        gone: () => this.#end({ status: 129, error: undefined }),
       },
-      idle: () => {
-        if (this.#wanted) this.#paint();
-      },
-      gone: () => this.#end({ status: 129, error: undefined }),
-    });
+    );
   }
 
   start(): void {

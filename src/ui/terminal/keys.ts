@@ -2,10 +2,15 @@
 /** Bytes from the terminal to keys. Pure: time comes in through `flush`. */
 import { StringDecoder } from 'node:string_decoder';
 
-/** `name`: `a`, `ctrl-l`, `alt-x`, `up`, `shift-tab`, `f10`, `escape`, `paste`. `text`: what it would type, if anything. */
+/**
+ * `name`: `a`, `ctrl-l`, `alt-x`, `up`, `shift-tab`, `f10`, `escape`, `paste`; `click`, `wheel-up`, `wheel-down`; `receipt`
+ * (see receipt.ts). `text`: what it would type, if anything.
+ */
 export interface Key {
   readonly name: string;
   readonly text: string;
+  /** Where the mouse was: column and line from 0. */
+  readonly at?: { readonly x: number; readonly y: number };
 }
 
 /** Final letter of `CSI … letter` and `SS3 letter`. */
@@ -148,7 +153,9 @@ function sequence(input: string, keys: Key[]): number {
 }
 
 function csiKey(parameters: string, final: string, keys: Key[]): void {
-  // Mouse, focus, cursor reports and replies to queries are not keys.
+  if (parameters === '0' && final === 'n') keys.push({ name: 'receipt', text: '' });
+  if (parameters.startsWith('<') && final === 'M') mouseKey(parameters.slice(1), keys);
+  // Focus, cursor reports, other replies to queries and other reports of the mouse are not keys.
   if (/^[<=>?]/.test(parameters) || final === 'M' || (/^[IO]$/.test(final) && parameters === '')) return;
   const numbers = parameters.split(';').map((part) => Number.parseInt(part, 10) || 0);
   const [first = 0, second = 1, third = 0] = numbers;
@@ -159,6 +166,16 @@ function csiKey(parameters: string, final: string, keys: Key[]): void {
     const name = final === '~' ? NUMBERS[first] : LETTERS[final];
     if (name !== undefined) keys.push({ name: modifiers(second) + name, text: '' });
   }
+}
+
+/** Buttons as SGR reports give them, without what Shift, Alt and Ctrl add. */
+const BUTTONS: Readonly<Record<number, string>> = { 0: 'click', 64: 'wheel-up', 65: 'wheel-down' };
+const MODIFIERS = 4 | 8 | 16;
+
+function mouseKey(parameters: string, keys: Key[]): void {
+  const [button = -1, x = 0, y = 0] = parameters.split(';').map(Number);
+  const name = BUTTONS[button & ~MODIFIERS];
+  if (name !== undefined && x > 0 && y > 0) keys.push({ name, text: '', at: { x: x - 1, y: y - 1 } });
 }
 
 function keypadKey(letter: string, modifier: number, keys: Key[]): void {

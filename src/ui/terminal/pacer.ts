@@ -5,6 +5,7 @@ const SLOWEST_MS = 8000;
 /** Fewer say nothing about the link. */
 const LEAST_TICKS = 4;
 /** Share of ticks that found the terminal still busy, above which the rate is halved, below which it recovers. */
+const ON_ITS_WAY_MS = 50;
 const TOO_MANY = 0.25;
 const FEW = 0.05;
 
@@ -14,9 +15,15 @@ export class Pacer {
   #since = 0;
   #ticks = 0;
   #coalesced = 0;
+  #last = Number.NEGATIVE_INFINITY;
 
-  /** Counts a tick of new data; `busy`: the frame before it was still on its way. */
-  tick(now_ms: number, busy: boolean, tick_ms: number): void {
+  /** Counts a tick of new data; `busy_ms`: how long the frame before it has been on its way, 0 when it has arrived. */
+  tick(now_ms: number, busy_ms: number, tick_ms: number): void {
+    // A jump in time and a change of tabs bring several at once: that is one.
+    if (now_ms - this.#last < tick_ms / 2) return;
+    this.#last = now_ms;
+    // A frame takes a moment on any link, longer on a busy host: that says nothing of the link.
+    const busy = busy_ms > Math.max(ON_ITS_WAY_MS, tick_ms / 2);
     if (this.#ticks === 0) this.#since = now_ms;
     this.#ticks += 1;
     if (busy) this.#coalesced += 1;

@@ -1,8 +1,9 @@
 /** Turns the difference between what the terminal shows and what it should show into the fewest bytes. */
 import { isSureWidth } from '../../panels/char-width.ts';
 import { CONTINUATION, type Grid } from '../../panels/grid.ts';
-import { PLAIN, REVERSE, type Style, UNDERLINE } from '../../panels/style.ts';
+import { foregroundOf, PLAIN, REVERSE, type Style, UNDERLINE, withForeground } from '../../panels/style.ts';
 import { cheapestMove } from './moves.ts';
+import type { Recolouring } from './palette.ts';
 import { findScroll, type Scroll } from './scroll.ts';
 import { sgrBetween } from './sgr.ts';
 
@@ -17,7 +18,8 @@ const ON_BLANK = REVERSE | UNDERLINE;
 const SCROLLS = 3;
 
 /**
- * Knows what was last written. `styleMask` is and-ed to every style: 0x1fff all, ~0x1ff no colour, 0 none.
+ * Knows what was last written. `styleMask` is and-ed to every style: 0x1fff all, ~0x1ff no colour, 0 none; `recolour`
+ * puts other foregrounds in place of some.
  * Characters of doubtful width repaint their line whole, each followed by an absolute move, so that a
  * terminal that thinks otherwise of them cannot shift the rest.
  */
@@ -35,8 +37,12 @@ export class Screen {
   /** By the style painted: the style written. */
   readonly #written: Uint16Array;
 
-  constructor(styleMask = 0x1fff) {
-    this.#written = Uint16Array.from({ length: STYLES }, (_, painted) => painted & styleMask);
+  constructor(styleMask = 0x1fff, recolour: Recolouring = new Map()) {
+    this.#written = Uint16Array.from({ length: STYLES }, (_, painted) => {
+      const style = painted & styleMask;
+      const index = foregroundOf(style);
+      return withForeground(style, recolour.get(index) ?? index);
+    });
   }
 
   /** Forgets what the terminal shows: the next frame is painted whole. */

@@ -2,9 +2,8 @@
  * The only module that touches the terminal: modes, size, keys, suspension. Everything it sets it undoes,
  * once, on every way out.
  */
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { isatty, ReadStream } from 'node:tty';
-import type { Capabilities } from './capabilities.ts';
 import { type Key, KeyDecoder } from './keys.ts';
 import { TtyWriter } from './tty-writer.ts';
 
@@ -14,10 +13,17 @@ const ENTER = '\x1b[?25l\x1b[?7l\x1b[m\x1b[H\x1b[2J';
 /** CAN ends a sequence that was cut off by leaving in the middle of a frame; lines may scroll in a part of the screen then. */
 const CALM = '\x18\x1b[m\x1b[r';
 const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+/** Presses, releases and the wheel, as SGR reports: coordinates have no limit there. */
+const MOUSE_ON = '\x1b[?1000h\x1b[?1006h';
+const MOUSE_OFF = '\x1b[?1006l\x1b[?1000l';
 const ESCAPE_MS = 50;
 const RESIZE_MS = 50;
 /** A stop signal that did not stop us within this (orphaned process group) is over. */
 const STOPPED_MS = 100;
+/** For an answer that is still on its way when the terminal is given back, and would be typed to the shell. */
+const LEAST_WAIT_MS = 100;
+const MOST_WAIT_MS = 1000;
+const ANSWER = '\x1b[0n';
 
 export interface TerminalEvents {
   key(key: Key): void;
@@ -37,20 +43,20 @@ export interface Size {
 export class Terminal {
   readonly writer: TtyWriter;
   readonly #events: TerminalEvents;
-  readonly #dumb: boolean;
   readonly #input: ReadStream;
   readonly #ownInput: boolean;
   readonly #output: number;
   #decoder = new KeyDecoder();
+  #mouse: boolean;
   #escape: NodeJS.Timeout | undefined;
   #resize: NodeJS.Timeout | undefined;
   #stopped: NodeJS.Timeout | undefined;
   #entered = false;
   #over = false;
 
-  constructor(capabilities: Capabilities, events: TerminalEvents) {
+  constructor({ mouse }: { readonly mouse: boolean }, events: TerminalEvents) {
     this.#events = events;
-    this.#dumb = capabilities.dumb;
+    this.#mouse = mouse;
     this.#ownInput = !isatty(0);
     this.#input = this.#ownInput ? new ReadStream(openSync('/dev/tty', 'r')) : (process.stdin as ReadStream);
     this.#output = openOutput();
@@ -98,6 +104,17 @@ export class Terminal {
     if (this.#output !== 1) closeSync(this.#output);
   }
 
+  /** Whether the mouse is ours; else the terminal selects text with it. */
+  get mouse(): boolean {
+    return this.#mouse;
+  }
+
+  set mouse(wanted: boolean) {
+    if (wanted === this.#mouse) return;
+    this.#mouse = wanted;
+    if (this.#entered) this.writer.control(wanted ? MOUSE_ON : MOUSE_OFF);
+  }
+
   /** Hands the terminal to the shell and stops this process group until it is continued. */
   suspend(): void {
     if (this.#over || !this.#entered) return;
@@ -113,7 +130,7 @@ export class Terminal {
     this.#entered = true;
     this.#setRaw(true);
     this.writer.reopen();
-    this.writer.writeNow(this.#dumb ? '\x1b[H\x1b[2J' : (again ? '' : ALTERNATE) + ENTER);
+    this.writer.writeNow((again ? '' : ALTERNATE) + ENTER + (this.#mouse ? MOUSE_ON : ''));
   }
 
   #leave(): void {
@@ -122,8 +139,32 @@ export class Terminal {
     this.writer.close();
     const { rows } = this.size;
     // Where there is no alternate screen the prompt goes below the last picture.
-    this.writer.writeNow(`${this.#dumb ? '' : CALM}\x1b[${rows}H\r\n${this.#dumb ? '' : LEAVE}`);
+    this.writer.writeNow(`${CALM}\x1b[${rows}H\r\n${this.#mouse ? MOUSE_OFF : ''}${LEAVE}`);
+    this.#swallowAnswer();
     this.#setRaw(false);
+  }
+
+  /** Blocks, for about as long as answers take here. */
+  #swallowAnswer(): void {
+    const { receipt } = this.writer;
+    const from = performance.now();
+    if (!receipt.isDue(from)) return;
+    const until = from + Math.min(MOST_WAIT_MS, Math.max(LEAST_WAIT_MS, 2 * (receipt.took_ms ?? 0)));
+    let seen = '';
+    try {
+      const path = this.#ownInput ? '/dev/tty' : '/proc/self/fd/0';
+      const input = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+      const bytes = Buffer.alloc(256);
+      while (!seen.includes(ANSWER) && performance.now() < until) {
+        const count = readNow(input, bytes);
+        if (count === 0) break;
+        if (count < 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+        else seen = (seen + bytes.toString('latin1', 0, count)).slice(-64);
+      }
+      closeSync(input);
+    } catch {
+      // No terminal, nobody to answer.
+    }
   }
 
   #setRaw(raw: boolean): void {
@@ -143,7 +184,26 @@ export class Terminal {
   };
 
   #emit(keys: readonly Key[]): void {
-    for (const key of keys) if (!this.#over) this.#events.key(key);
+    for (const key of keys) {
+      if (this.#over) return;
+      if (key.name === 'receipt') this.writer.arrived();
+      else if (!this.#flowControl(key.name)) this.#events.key(key);
+    }
+  }
+
+  /**
+   * Raw mode leaves Ctrl-S to us, and whoever presses it, or the terminal that sends it, counts on silence. Ctrl-Q ends it,
+   * and so does any other key: nobody is to believe that ktop hangs. Returns whether that is all the key does.
+   */
+  #flowControl(name: string): boolean {
+    if (name === 'ctrl-s') {
+      this.writer.held = true;
+      return true;
+    }
+    if (!this.writer.held) return name === 'ctrl-q';
+    this.writer.held = false;
+    this.#events.repaint();
+    return name === 'ctrl-q';
   }
 
   // Sharing a tmux window resizes in storms: the last size is the one that counts.
@@ -168,6 +228,16 @@ export class Terminal {
   readonly #onGone = (): void => {
     if (!this.#over) this.#events.gone();
   };
+}
+
+/** Bytes read; 0 at the end, -1 when there are none just now. Throws when the terminal is gone. */
+function readNow(descriptor: number, into: Buffer): number {
+  try {
+    return readSync(descriptor, into);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return -1;
+    throw error;
+  }
 }
 
 /**
