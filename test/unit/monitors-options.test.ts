@@ -54,8 +54,9 @@ const WITH: Readonly<Record<string, Partial<Options>>> = {
   'probe pid': { probes: { list: [PROBE] } },
   'probe than': { probes: { list: [PROBE], latency: true } },
 };
-/** Chains are what profile shows: there the option is for those who give it from habit. strace chooses lines later. */
-const SAME_PLAN = ['profile call-graph', 'strace than'];
+/** Chains are what profile shows: there the option is for those who give it from habit. strace chooses lines later; who is
+ * asked whether to trace so much is asked before. */
+const SAME_PLAN = ['profile call-graph', 'strace than', 'calls yes'];
 
 test.each(
   monitors.flatMap((monitor) => monitor.options.map((option) => [monitor.name, option, monitor] as const)),
