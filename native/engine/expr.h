@@ -22,6 +22,10 @@ class Memo {
   explicit Memo(uint64_t ttl_ns) : ttl_(ttl_ns), entries_(64) {}
   void put(int64_t key, int64_t value, Nanos now);
   int64_t get(int64_t key, Nanos now) const;
+  void clear() {
+    entries_.assign(64, {});
+    used_ = 0;
+  }
 
  private:
   static constexpr size_t kMost = 65536;
