@@ -99,7 +99,8 @@ describe('rundelay', () => {
         for (const [i, { age, index }] of ages.entries()) {
           const before = ages[i - 1];
           if (before?.index !== index - 1) continue;
-          expect(Math.abs(age - before.age - (pictures[index]?.interval_ms ?? 0))).toBeLessThan(5);
+          // The age is that at the last event fetched, which on a busy machine comes some time after the picture.
+          expect(Math.abs(age - before.age - (pictures[index]?.interval_ms ?? 0))).toBeLessThan(60);
         }
         expect(String(entry?.text)).toMatch(/^\d+\.\d ms in R, lost CPU 1 to .+\/\d+/);
         const between = entry?.between as unknown as string[];
