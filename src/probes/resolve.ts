@@ -82,12 +82,8 @@ function tracefsProbe(typed: Typed & { form: 'tracefs' }, kernel: Kernel): Ready
     ),
     probe: {
       kind: spec,
-      definition: [
-        letter === 'r' || !place.endsWith('%return') || letter === 'f' ? place : place,
-        typed.arguments,
-      ]
-        .filter((part) => part !== '')
-        .join(' '),
+      definition: typed.arguments === '' ? place : `${place} ${typed.arguments}`,
+      ...(typed.slots > 0 ? { slots: typed.slots } : {}),
     },
     place,
     // An event probe may end in a filter.

@@ -38,6 +38,9 @@ for i in 1 2 3 4 5; do cat /tmp/first-name >/dev/null; done
 finish
 
 ktop probe add 'e:op syscalls.sys_enter_openat flags=$flags:u32' 'rd=vfs_read count=%dx:u64' >/out/added || exit 8
+start wide probe watch 'r500:wide hrtimer_nanosleep' -i 500 -y
+cat /sys/kernel/tracing/kprobe_events >/out/wide
+finish
 witness sched/sched_process_fork
 echo 'hist:keys=count if comm == "dd"' >/sys/kernel/tracing/instances/witness/events/ktop_keep/rd/trigger || exit 7
 echo 1 >/sys/kernel/tracing/instances/witness/tracing_on
@@ -179,6 +182,10 @@ describe.each(findKernels())('tracing on $release', (kernel) => {
       [700, 30],
       [701, within(701, Number.POSITIVE_INFINITY)],
     ]);
+  });
+
+  test('slots of a return probe are as many as somebody asks for', () => {
+    expect(fileOf(outcome, 'wide')).toMatch(/^r500:ktop_\d+_\d+\/wide hrtimer_nanosleep/m);
   });
 
   test('what is called too often is traced only when somebody agrees', () => {
