@@ -378,7 +378,8 @@ SnapshotData Session::snapshot() {
   {
     std::lock_guard<std::mutex> hold(mutex_);
     out = build(false);
-    unseen = before_.unseen - std::min(before_.unseen, base_.unseen);
+    // A pause may come between the counting of an event and its record: that is no fault of perf's.
+    if (shedder_->rung().kind != Rung::kDuty) unseen = before_.unseen - std::min(before_.unseen, base_.unseen);
   }
   // perf on this host does not deliver everything and does not say so: read the same events elsewhere from now on.
   if (unseen > 0 && plan_.backend.empty() && std::string(transport_->name()) == "perf") leave_perf(unseen);
