@@ -62,7 +62,12 @@ function before() {
 }
 
 if (reporting && chosen.length === 0) {
-  report(before());
+  const results = before();
+  if (results.host === undefined) {
+    say('nothing has been measured yet; run npm run bench first');
+    process.exit(1);
+  }
+  report(results);
   process.exit();
 }
 
