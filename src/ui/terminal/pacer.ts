@@ -4,8 +4,8 @@ const WINDOW_MS = 5000;
 const SLOWEST_MS = 8000;
 /** Fewer say nothing about the link. */
 const LEAST_TICKS = 4;
-/** Share of ticks that found the terminal still busy, above which the rate is halved, below which it recovers. */
 const ON_ITS_WAY_MS = 50;
+/** Share of ticks that found the terminal still busy, above which the rate is halved, below which it recovers. */
 const TOO_MANY = 0.25;
 const FEW = 0.05;
 
