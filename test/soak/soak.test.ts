@@ -24,8 +24,12 @@ const INTERVAL_MS = Number(process.env.KTOP_SOAK_INTERVAL ?? 100);
 const PACE = 1000 / INTERVAL_MS;
 const TAB_MS = 1000;
 const TABS = monitors.length;
+const LONG_MS = 3_600_000;
 /** In a long run garbage is collected seldom, so that the resident memory is that of use. */
-const CYCLES_PER_LOOK = LENGTH_MS > 1_800_000 ? 10 : 1;
+const CYCLES_PER_LOOK = LENGTH_MS >= LONG_MS ? 5 : 1;
+/** Tabs after which what lives is counted: it differs by the pictures that are on their way. */
+const LOOKS = 4;
+
 /** Each of these has its events in some tab; getppid makes two of them a call, and most. */
 const LOADS = [
   ['getppid', 80_000],
@@ -40,8 +44,13 @@ const EVENTS = [
   'sched:sched_waking',
 ];
 const MOST_MB_PER_HOUR = 1;
-/** Half the width of the interval: what is four times the limit must not pass unseen. */
-const MOST_UNSURE_MB_PER_HOUR = 1.5;
+/**
+ * Half the width of the interval at most. In ten minutes it is about 2 MB: what leaks 5 MB an hour is found then, and 13 MB on the
+ * busiest machine that still passes.
+ */
+const MOST_UNSURE_MB_PER_HOUR = 6;
+/** Resident, with all the garbage and the rings; in ten minutes its steps are too few for a slope. */
+const MOST_RESIDENT_MB = 300;
 
 interface Sample extends Held, Partial<Live> {
   readonly hours: number;
@@ -72,7 +81,7 @@ async function cycles(pty: Pty, live: () => Promise<Live>, keep: (sample: Sample
   for (let shown = 0; performance.now() - start < LENGTH_MS; shown += 1) {
     await sleep(TAB_MS);
     const cycle = Math.floor(shown / TABS);
-    const looks = shown % TABS === 0 && cycle % CYCLES_PER_LOOK === 0;
+    const looks = shown % Math.floor(TABS / LOOKS) === 0 && cycle % CYCLES_PER_LOOK === 0;
     const held = heldBy(pty.pid);
     keep({ ...held, hours: (performance.now() - start) / 3.6e6, cycle, ...(looks ? await live() : {}) });
     pty.send('\t');
@@ -90,6 +99,19 @@ function ends(samples: readonly Sample[], of: (sample: Sample) => number): [numb
   const third = Math.max(1, Math.floor(samples.length / 3));
   const least = (part: readonly Sample[]) => Math.min(...part.map(of));
   return [least(samples.slice(0, third)), least(samples.slice(-third))];
+}
+
+/** What lived, as the mean of a cycle. */
+function means(samples: readonly Sample[], of: (live: Live) => number) {
+  const cycles = Map.groupBy(
+    samples.filter(({ heaps }) => heaps !== undefined),
+    ({ cycle }) => cycle,
+  );
+  return [...cycles].map(([cycle, looks]) => {
+    const mean = (value: (sample: Sample) => number) =>
+      looks.reduce((sum, sample) => sum + value(sample), 0) / looks.length;
+    return { cycle, hours: mean(({ hours }) => hours), value: mean((sample) => of(sample as Sample & Live)) };
+  });
 }
 
 test('holds no more at the end than when it was warm', { timeout: LENGTH_MS + 240_000 }, async () => {
@@ -129,19 +151,15 @@ test('holds no more at the end than when it was warm', { timeout: LENGTH_MS + 24
   const rate = events / ((performance.now() - began) / 1000);
   await Promise.all(loads.map(({ said }) => said));
   const kept = warm(samples);
-  const trend = (of: (sample: Sample) => number | undefined) =>
-    trendOf(
-      kept.flatMap((sample) => {
-        const value = of(sample);
-        return value === undefined ? [] : [{ hours: sample.hours, cycle: sample.cycle, value }];
-      }),
-    );
+  const trend = (of: (sample: Sample) => number) =>
+    trendOf(kept.map((sample) => ({ hours: sample.hours, cycle: sample.cycle, value: of(sample) })));
+  const trendOfMeans = (of: (live: Live) => number) => trendOf(means(kept, of));
   const told = {
     events_s: Math.round(rate),
     pictures_s: PACE,
-    live: trend(({ heaps, malloc }) => (heaps === undefined ? undefined : heaps + (malloc ?? 0))),
-    heaps: trend(({ heaps }) => heaps),
-    malloc: trend(({ malloc }) => malloc),
+    live: trendOfMeans(({ heaps, malloc }) => heaps + malloc),
+    heaps: trendOfMeans(({ heaps }) => heaps),
+    malloc: trendOfMeans(({ malloc }) => malloc),
     rss: { ...trend(({ rss }) => rss), most: Math.max(...samples.map(({ rss }) => rss)) },
     fds: ends(kept, ({ fds }) => fds),
     threads: ends(kept, ({ threads }) => threads),
@@ -153,5 +171,7 @@ test('holds no more at the end than when it was warm', { timeout: LENGTH_MS + 24
     expect(told[key][1], key).toBeLessThanOrEqual(told[key][0]);
   expect(told.live.slope - told.live.half).toBeLessThanOrEqual(MOST_MB_PER_HOUR * PACE);
   expect(told.live.half).toBeLessThanOrEqual(MOST_UNSURE_MB_PER_HOUR * PACE);
-  expect(told.rss.slope - told.rss.half).toBeLessThanOrEqual(MOST_MB_PER_HOUR * PACE);
+  expect(told.rss.most).toBeLessThan(MOST_RESIDENT_MB);
+  if (LENGTH_MS >= LONG_MS)
+    expect(told.rss.slope - told.rss.half).toBeLessThanOrEqual(MOST_MB_PER_HOUR * PACE);
 });
