@@ -41,7 +41,7 @@ const NASTY = [
   '\u{e0041}',
 ];
 /** All that the screen may ever be sent beside text: a place, an erasure, colours and attributes. */
-const SEQUENCE = /\x1b\[(?:\d+(?:;\d+)?[Hf]|\d*[ABCDGHJKXd]|[\d;:]*m)/g;
+const SEQUENCE = /\x1b\[(?:\d+(?:;\d+)?[Hfr]|[rLM]|\d+[LM]|5n|\d*[ABCDGHJKXd]|[\d;:]*m)/g;
 const CONTROL = /[\x00-\x1f\x7f-\x9f\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u{e0000}-\u{e0fff}]/u;
 
 let makeInk: () => InkHost;
