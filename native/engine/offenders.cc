@@ -23,10 +23,11 @@ void write_offenders(SnapshotData& out, const std::string& name, std::vector<Off
   std::sort(rows.begin(), rows.end(), [](auto& a, auto& b) { return severity(a) > severity(b); });
   TableData table;
   table.name = name;
-  table.key = {"tid", "state"};
+  table.key = {"tid", "life", "state"};
   table.length = static_cast<uint32_t>(rows.size());
   ColumnData& pid = table.number("pid");
   ColumnData& tid = table.number("tid");
+  ColumnData& life = table.number("life");
   ColumnData& comm = table.text("comm");
   ColumnData& state = table.text("state");
   ColumnData& count = table.number("count");
@@ -39,10 +40,10 @@ void write_offenders(SnapshotData& out, const std::string& name, std::vector<Off
   ColumnData& rank = table.number("severity");
   size_t channels = 0;
   for (const OffenderRow& row : rows) {
-    const Task& task = engine.tasks.get(row.tid);
-    pid.add(task.pid);
+    pid.add(row.pid);
     tid.add(row.tid);
-    comm.add_text(engine.strings.text(task.comm));
+    life.add(row.life);
+    comm.add_text(row.comm);
     state.add_text(std::string(1, row.state));
     const Latency none;
     const Latency& done = row.finished ? *row.finished : none;

@@ -255,15 +255,19 @@ void State::finish(uint32_t tid, const Node& node, const Record& record, Engine&
   if (watched_.find(node.state) == std::string::npos || took == 0) return;
   if (!node.exact && quiet(node.state)) return;
   if (took < spec_.than_ns || !wanted(tid, engine) || !tables_.wants(waits_ ? record.cpu : node.cpu)) return;
-  const int64_t key[2] = {tid, node.state};
+  const int64_t key[3] = {tid, node.state, life(tid)};
   if (stays_.size() >= kMostRows && stays_.find(key) == KeyMap::kNone) {
     overflow_++;
     return;
   }
   bool fresh;
   const uint32_t row = stays_.insert(key, &fresh);
-  if (row >= stats_.size()) stats_.resize(row + 1);
+  if (row >= stats_.size()) {
+    stats_.resize(row + 1);
+    owners_.resize(row + 1);
+  }
   stats_[row].add(took);
+  know(row, engine);
   if (!quiet(node.state)) tell(tid, node, record.time, &record, engine);
 }
 
@@ -355,7 +359,35 @@ bool State::runs_unseen(uint32_t tid, Node& node, Nanos now) {
   return true;
 }
 
-void State::on_exit(uint32_t tid, Nanos, Engine&) { nodes_.erase(tid); }
+void State::on_exit(uint32_t tid, Nanos, Engine& engine) {
+  nodes_.erase(tid);
+  // The last moment at which its name is known.
+  for (char state : watched_) {
+    const int64_t key[3] = {tid, state, life(tid)};
+    const uint32_t row = stays_.find(key);
+    if (row != KeyMap::kNone) know(row, engine);
+  }
+}
+
+// A number may be another's now: its stays begin anew, in a row of its own.
+void State::on_fork(const TaskRecord& task, Engine&) {
+  for (char state : watched_) {
+    const int64_t key[3] = {task.tid, state, life(task.tid)};
+    if (stays_.find(key) == KeyMap::kNone) continue;
+    lives_[task.tid]++;
+    return;
+  }
+}
+
+uint32_t State::life(uint32_t tid) const {
+  const auto found = lives_.find(tid);
+  return found == lives_.end() ? 0 : found->second;
+}
+
+void State::know(uint32_t row, Engine& engine) {
+  const Task& task = engine.tasks.get(static_cast<uint32_t>(stays_.key(row)[0]));
+  owners_[row] = {task.pid, engine.strings.text(task.comm)};
+}
 
 void State::on_initial_state(uint32_t tid, char letter, uint32_t cpu, Nanos now, Engine&) {
   // Runs, or waits for it: only samples tell.
@@ -412,6 +444,10 @@ void State::snapshot(SnapshotData& out, Nanos now, Engine& engine) {
     OffenderRow offender;
     offender.tid = static_cast<uint32_t>(stays_.key(row)[0]);
     offender.state = static_cast<char>(stays_.key(row)[1]);
+    offender.life = static_cast<uint32_t>(stays_.key(row)[2]);
+    if (offender.life == life(offender.tid) && nodes_.has(offender.tid)) know(row, engine);
+    offender.pid = owners_[row].pid;
+    offender.comm = owners_[row].comm;
     offender.finished = &stats_[row];
     row_of[row] = rows.size();
     rows.push_back(offender);
@@ -426,11 +462,15 @@ void State::snapshot(SnapshotData& out, Nanos now, Engine& engine) {
       asleep++;
       continue;
     }
-    const int64_t key[2] = {tid, node.state};
+    const int64_t key[3] = {tid, node.state, life(tid)};
     const uint32_t row = stays_.find(key);
     if (row == KeyMap::kNone) rows.emplace_back();
     OffenderRow& offender = row == KeyMap::kNone ? rows.back() : rows[row_of[row]];
+    const Task& task = engine.tasks.get(tid);
     offender.tid = tid;
+    offender.pid = task.pid;
+    offender.comm = engine.strings.text(task.comm);
+    offender.life = life(tid);
     offender.state = node.state;
     offender.current = age;
     offender.stack = node.stack;
@@ -464,6 +504,8 @@ void State::snapshot(SnapshotData& out, Nanos now, Engine& engine) {
   if (spec_.keep) return;
   stays_.clear();
   stats_.clear();
+  owners_.clear();
+  lives_.clear();
 }
 
 std::unique_ptr<Operator> make_state(const OperatorSpec& spec, std::vector<Clause> clauses, Engine& engine) {

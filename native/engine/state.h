@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/key_map.h"
@@ -25,14 +26,16 @@ class StateLetters {
 };
 
 struct OffenderRow {
-  uint32_t tid = 0;
+  uint32_t tid = 0, pid = 0;
+  std::string comm;
   char state = 0;
+  uint32_t life = 0;                  // how many had the number of this task before it, since there were rows of theirs
   const Latency* finished = nullptr;  // null: none ended yet
   uint64_t current = 0;               // ns in the state now, 0: not in it
   uint32_t stack = 0;
 };
 
-// rows: pid tid state count total_ns max_ns p99_ns current_ns wchan stack severity
+// rows: pid tid life state count total_ns max_ns p99_ns current_ns wchan stack severity
 void write_offenders(SnapshotData& out, const std::string& name, std::vector<OffenderRow>& rows, Engine& engine);
 
 class State final : public Operator {
@@ -42,6 +45,7 @@ class State final : public Operator {
   void on_lost(const LostWindow& window, Engine& engine) override;
   void on_cpu_gone(uint32_t cpu) override { on_cpu(cpu).known = false; }
   void on_exit(uint32_t tid, Nanos time, Engine& engine) override;
+  void on_fork(const TaskRecord& task, Engine& engine) override;
   bool wants_states() const override { return true; }
   void on_start(Nanos now) override { first_ = window_ = now; }
   void on_initial_state(uint32_t tid, char letter, uint32_t cpu, Nanos now, Engine& engine) override;
@@ -123,8 +127,17 @@ class State final : public Operator {
   Nanos first_ = 0, window_ = 0, latest_ = 0;
   StateLetters letters_;
   TaskMap<Node> nodes_;
-  KeyMap stays_{2};  // (tid, state) → row of stats_
+  // Whose stays they are; a number that is given anew says something else.
+  struct Owner {
+    uint32_t pid = 0;
+    std::string comm;
+  };
+  uint32_t life(uint32_t tid) const;
+  void know(uint32_t row, Engine& engine);
+  KeyMap stays_{3};  // (tid, state, life) → row of stats_ and owners_
   std::vector<Latency> stats_;
+  std::vector<Owner> owners_;
+  std::unordered_map<uint32_t, uint32_t> lives_;  // of numbers that have rows and were given anew
   // The task waits for a CPU that went idle before: on such a host it is running, only the switch was not recorded.
   bool runs_unseen(uint32_t tid, Node& node, Nanos now);
   std::vector<OnCpu> on_cpu_;

@@ -38,6 +38,7 @@ class TaskMap {
     map_.clear();
   }
 
+  bool has(uint32_t tid) const { return map_.find(tid) != map_.end(); }
   size_t size() const { return map_.size(); }
   auto begin() { return map_.begin(); }
   auto end() { return map_.end(); }

@@ -202,6 +202,31 @@ TEST(state_follows_a_task) {
   CHECK_EQ(cell(rows, "state", "S", "count"), "none");
 }
 
+TEST(state_keeps_apart_who_had_the_same_number) {
+  constexpr int64_t kMs = 1000000;
+  Feed feed(plan_of({state_spec(100 * kMs)}), these(switch_format(), made_format("wakeup", {"pid"})));
+  const auto wait = [&feed](int64_t from, int64_t to) {
+    feed.event(0, from * kMs, {50, 0, 0, {}}, {{"prev_pid", 50}, {"prev_state", 2}, {"next_pid", 0}});
+    feed.event(1, to * kMs, {9, 0, 0, {}}, {{"pid", 50}});
+    feed.event(0, to * kMs + 1000, {0, 0, 0, {}}, {{"prev_pid", 0}, {"prev_state", 0}, {"next_pid", 50}});
+  };
+  feed.comm(50, 50, "first", true);
+  wait(1000, 1200);
+  feed.exit(50, 50, 1300 * kMs);
+  CHECK_EQ(cell(table(feed.snapshot(1350 * kMs), "offenders"), "comm", "first", "count"), "1");
+  feed.fork(50, 50, 9);
+  feed.comm(50, 50, "second", true);
+  wait(1400, 1700);
+  const SnapshotData out = feed.snapshot(1800 * kMs);
+  const TableData& rows = table(out, "offenders");
+  CHECK_EQ(rows.length, 2u);
+  for (const auto& [name, ms, life] : {std::tuple{"first", 200, "0"}, {"second", 300, "1"}}) {
+    CHECK_EQ(cell(rows, "comm", name, "count"), "1");
+    CHECK_EQ(cell(rows, "comm", name, "max_ns"), std::to_string(ms * kMs));
+    CHECK_EQ(cell(rows, "comm", name, "life"), life);
+  }
+}
+
 TEST(state_never_invents_time) {
   constexpr int64_t kMs = 1000000;
   Feed feed(plan_of({state_spec(100 * kMs)}), these(switch_format(), made_format("wakeup", {"pid"})));
