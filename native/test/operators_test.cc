@@ -204,18 +204,19 @@ TEST(state_follows_a_task) {
 
 TEST(state_keeps_apart_who_had_the_same_number) {
   constexpr int64_t kMs = 1000000;
+  constexpr uint32_t kTid = 5000050;  // no task of this host: its name would be asked of /proc
   Feed feed(plan_of({state_spec(100 * kMs)}), these(switch_format(), made_format("wakeup", {"pid"})));
-  const auto wait = [&feed](int64_t from, int64_t to) {
-    feed.event(0, from * kMs, {50, 0, 0, {}}, {{"prev_pid", 50}, {"prev_state", 2}, {"next_pid", 0}});
-    feed.event(1, to * kMs, {9, 0, 0, {}}, {{"pid", 50}});
-    feed.event(0, to * kMs + 1000, {0, 0, 0, {}}, {{"prev_pid", 0}, {"prev_state", 0}, {"next_pid", 50}});
+  const auto wait = [&](int64_t from, int64_t to) {
+    feed.event(0, from * kMs, {kTid, 0, 0, {}}, {{"prev_pid", kTid}, {"prev_state", 2}, {"next_pid", 0}});
+    feed.event(1, to * kMs, {9, 0, 0, {}}, {{"pid", kTid}});
+    feed.event(0, to * kMs + 1000, {0, 0, 0, {}}, {{"prev_pid", 0}, {"prev_state", 0}, {"next_pid", kTid}});
   };
-  feed.comm(50, 50, "first", true);
+  feed.comm(kTid, kTid, "first", true);
   wait(1000, 1200);
-  feed.exit(50, 50, 1300 * kMs);
+  feed.exit(kTid, kTid, 1300 * kMs);
   CHECK_EQ(cell(table(feed.snapshot(1350 * kMs), "offenders"), "comm", "first", "count"), "1");
-  feed.fork(50, 50, 9);
-  feed.comm(50, 50, "second", true);
+  feed.fork(kTid, kTid, 9);
+  feed.comm(kTid, kTid, "second", true);
   wait(1400, 1700);
   const SnapshotData out = feed.snapshot(1800 * kMs);
   const TableData& rows = table(out, "offenders");
