@@ -16,6 +16,8 @@
 namespace ktop {
 namespace {
 
+bool is_cycles(const std::string& event) { return event.compare(0, 11, "pmu:cycles-") == 0; }
+
 // False when there is no such event.
 bool attr_of(const std::string& event, const std::string& tracefs, perf_event_attr* attr) {
   *attr = {};
@@ -35,6 +37,15 @@ bool attr_of(const std::string& event, const std::string& tracefs, perf_event_at
     attr->config = split_lock_config(read_file("/proc/cpuinfo"));
     attr->exclude_host = event == "pmu:split-lock-guest";
     return attr->config != 0;
+  }
+  // Cycles at the reference clock: they follow neither the speed of the processor nor its sleep.
+  if (is_cycles(event)) {
+    attr->type = PERF_TYPE_HARDWARE;
+    attr->config = PERF_COUNT_HW_REF_CPU_CYCLES;
+    attr->exclude_guest = attr->exclude_hv = 1;
+    attr->exclude_kernel = event == "pmu:cycles-user";
+    attr->exclude_user = event == "pmu:cycles-kernel";
+    return attr->exclude_kernel != attr->exclude_user;
   }
   const size_t colon = event.find(':');
   if (colon == std::string::npos || tracefs.empty()) return false;
@@ -67,7 +78,7 @@ Counters::Counters(const std::vector<std::string>& events, const std::vector<int
       fds_[c][e] = fd < 0 ? -1 : fd;
       if (fd >= 0)
         present_[e] = true;
-      else if (fd == -EACCES || fd == -EPERM || (!hardware && !is_absent(-fd)))
+      else if (!is_cycles(events[e]) && (fd == -EACCES || fd == -EPERM || (!hardware && !is_absent(-fd))))
         abandon(-fd, events[e]);
       else if (hardware)
         why_[e] = std::string("the counter does not open: ") + std::strerror(-fd);

@@ -18,7 +18,8 @@ struct CountedEvent {
 class Counters {
  public:
   // Events are "sys:name" or "sw:context-switches|cpu-migrations|minor-faults|major-faults" or
-  // "pmu:split-lock", "pmu:split-lock-guest" (guests of this host only). One that this kernel does
+  // "pmu:split-lock", "pmu:split-lock-guest" (guests of this host only), or "pmu:cycles-user|cycles-kernel" (reference
+  // cycles of this host in that mode; also absent where they are not permitted). One that this kernel does
   // not have is remembered as absent. Throws Failure(kHost) when counting is not permitted at all.
   Counters(const std::vector<std::string>& events, const std::vector<int>& cpus, const std::string& tracefs);
   // As one group per CPU, which begins to count at one moment: what several of them should count is counted by all or

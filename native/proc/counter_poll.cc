@@ -12,8 +12,8 @@
 namespace ktop {
 namespace {
 
-// What tells of split locks where no counter does.
-const std::string& without_counter() {
+// What tells of split locks where no counter does. Of other hardware counters the monitor knows what serves instead.
+const std::string& without_split_locks() {
   static const std::string text = [] {
     const std::string cpuinfo = slurp("/proc/cpuinfo");
     const bool reported = cpuinfo.find(" split_lock_detect") != std::string::npos ||
@@ -68,8 +68,8 @@ class CounterPoll final : public Poll {
       if (out.backend == "/proc") out.backend = "perf counters";
     }
     for (size_t e = 0; e < spec_.events.size(); e++)
-      if (!counters.why_absent(e).empty())
-        out.notes.push_back("no hardware count: " + counters.why_absent(e) + "; " + without_counter());
+      if (!counters.why_absent(e).empty() && spec_.events[e].second.compare(0, 14, "pmu:split-lock") == 0)
+        out.notes.push_back("no hardware count: " + counters.why_absent(e) + "; " + without_split_locks());
     before_ = now;
     out.tables.push_back(std::move(table));
   }
@@ -148,9 +148,9 @@ class CounterPoll final : public Poll {
 
 std::string why_no_hardware_count(const PollSpec& spec, const std::string& tracefs) {
   for (auto& [column, event] : spec.events) {
-    if (event.compare(0, 4, "pmu:") != 0) continue;
+    if (event.compare(0, 14, "pmu:split-lock") != 0) continue;
     const std::string why = Counters(std::vector<std::string>{event}, {}, tracefs).why_absent(0);
-    if (!why.empty()) return why + "; " + without_counter();
+    if (!why.empty()) return why + "; " + without_split_locks();
   }
   return "";
 }

@@ -3,8 +3,31 @@ import { type Monitor, numberAt, type Options, type Plan, type Table, textAt } f
 const FREQUENCY = 49;
 const TICKS = ['user', 'nice', 'system', 'idle', 'iowait', 'irq', 'softirq', 'steal'] as const;
 
-/** Shares of the ticks that passed, one row per CPU; a CPU without a tick was idle. */
-function shares(times: Table, wanted: (cpu: string) => boolean): Table {
+/** Reference cycles of the interval, by the mode they were spent in; NaN = not counted. */
+interface Cycles {
+  readonly user: number;
+  readonly kernel: number;
+}
+const UNCOUNTED: Cycles = { user: Number.NaN, kernel: Number.NaN };
+
+/** Of a CPU, or of all. */
+function cyclesOf(counted: Table | undefined, cpu: string): Cycles {
+  const sum = { user: 0, kernel: 0 };
+  let rows = 0;
+  for (let row = 0; row < (counted?.length ?? 0); row += 1) {
+    if (cpu !== 'all' && numberAt(counted?.columns.cpu, row) !== Number(cpu)) continue;
+    sum.user += numberAt(counted?.columns.user, row);
+    sum.kernel += numberAt(counted?.columns.kernel, row);
+    rows += 1;
+  }
+  return rows === 0 ? UNCOUNTED : sum;
+}
+
+/**
+ * Shares of the ticks that passed, one row per CPU; a CPU without a tick was idle. Where cycles were counted, how busy a CPU
+ * was is what the ticks say, and in which mode, what the cycles say: a tick sees only the moment it comes.
+ */
+function shares(times: Table, counted: Table | undefined, wanted: (cpu: string) => boolean): Table {
   const rows = Array.from({ length: times.length }, (_, row) => row)
     .filter((row) => wanted(textAt(times.columns.cpu, row)))
     .sort((a, b) => Number(textAt(times.columns.cpu, a)) - Number(textAt(times.columns.cpu, b)));
@@ -15,14 +38,30 @@ function shares(times: Table, wanted: (cpu: string) => boolean): Table {
       return total > 0 ? (100 * Math.max(0, value(row))) / total : 0;
     });
   const guest = (row: number): number => tick('guest', row) + tick('guest_nice', row);
+  const programs = (row: number): number => tick('user', row) + tick('nice', row) - guest(row);
+  const interrupts = (row: number): number => tick('irq', row) + tick('softirq', row);
+  /** The kernel's share of what was busy; NaN where nothing was counted, or a counter opens but does not count. */
+  const kernelShare = (row: number): number => {
+    const { user, kernel } = cyclesOf(counted, textAt(times.columns.cpu, row));
+    return kernel / (user + kernel);
+  };
+  const busy = (row: number): number => programs(row) + tick('system', row) + interrupts(row);
+  const usr = (row: number): number => {
+    const share = kernelShare(row);
+    return Number.isNaN(share) ? programs(row) : busy(row) * (1 - share);
+  };
+  const sys = (row: number): number => {
+    const share = kernelShare(row);
+    return Number.isNaN(share) ? tick('system', row) : busy(row) * share - interrupts(row);
+  };
   const total = (row: number): number => TICKS.reduce((sum, name) => sum + tick(name, row), 0);
   return {
     length: rows.length,
     key: ['cpu'],
     columns: {
       cpu: Float64Array.from(rows, (row) => Number(textAt(times.columns.cpu, row))),
-      usr: percent((row) => tick('user', row) + tick('nice', row) - guest(row)),
-      sys: percent((row) => tick('system', row)),
+      usr: percent(usr),
+      sys: percent(sys),
       irq: percent((row) => tick('irq', row)),
       softirq: percent((row) => tick('softirq', row)),
       steal: percent((row) => tick('steal', row)),
@@ -85,7 +124,14 @@ export const cpuUtil: Monitor = {
         ],
       },
     ],
-    polls: [{ poll: 'cpu-times', name: 'times' }],
+    polls: [
+      { poll: 'cpu-times', name: 'times' },
+      {
+        poll: 'counters',
+        name: 'cycles',
+        events: { user: 'pmu:cycles-user', kernel: 'pmu:cycles-kernel' },
+      },
+    ],
     ...(narrows(options) && { notes: [NARROWED] }),
   }),
   derive: (tables, options, interval_ms) => {
@@ -94,8 +140,8 @@ export const cpuUtil: Monitor = {
       who: consumers(tables.who, options.frequency ?? FREQUENCY, interval_ms),
     };
     if (times !== undefined) {
-      result.cpus = shares(times, (cpu) => cpu !== 'all');
-      result.total = shares(times, (cpu) => cpu === 'all');
+      result.cpus = shares(times, tables.cycles, (cpu) => cpu !== 'all');
+      result.total = shares(times, tables.cycles, (cpu) => cpu === 'all');
     }
     return result;
   },

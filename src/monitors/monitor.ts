@@ -432,7 +432,7 @@ export interface PollSpec {
     | 'watchdog'
     | 'nfs-mounts';
   readonly name: string;
-  /** `counters`: column → `sys:name`, or `sw:context-switches|cpu-migrations|minor-faults|major-faults`. */
+  /** `counters`: column → `sys:name`, or `sw:context-switches|cpu-migrations|minor-faults|major-faults`, `pmu:cycles-user|cycles-kernel`. */
   readonly events?: Readonly<Record<string, string>>;
   /**
    * `counters`: column → the kernel's filter, '' for none. They begin at one moment then, and the table has `total:` of each

@@ -47,10 +47,12 @@ function needsOf(plan: Plan): string[] {
   return [...events, ...sampler, ...(plan.polls ?? []).flatMap(polled)];
 }
 
-/** Counters that are the whole point are named. */
+/** Counters that are the whole point are named, those that only refine are not. */
 function polled({ poll, events, filters }: NonNullable<Plan['polls']>[number]): string[] {
+  const names = Object.values(events ?? {});
+  if (names.length > 0 && names.every((name) => name.startsWith('pmu:cycles'))) return [];
   if (filters === undefined) return [POLLED[poll] ?? poll];
-  return [...new Set(Object.values(events ?? {}))];
+  return [...new Set(names)];
 }
 
 function capability(monitor: string, needs: string[], check: PlanCheck): Capability {
