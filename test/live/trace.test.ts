@@ -1,5 +1,5 @@
 /** trace against programs that know what they did, perf stat, and the text of a trace instance of the kernel's own. */
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ktop as runKtop } from '../e2e/run-cli.ts';
 import { type Picture, sum, watch } from '../helpers/ktop.ts';
 import { perfStat } from '../helpers/oracle.ts';
@@ -96,6 +96,8 @@ describe('trace: text', () => {
   };
 
   beforeAll(async () => {
+    // Addresses are hidden otherwise; the witness shows them.
+    process.env.KTOP_POINTERS = '1';
     const { existsSync } = await import('node:fs');
     tested = EVENTS.filter((event) => existsSync(`/sys/kernel/tracing/events/${event.replace(':', '/')}`));
     let traced: Traced[] = [];
@@ -121,6 +123,10 @@ describe('trace: text', () => {
       ),
     );
   }, 60_000);
+
+  afterAll(() => {
+    delete process.env.KTOP_POINTERS;
+  });
 
   test('many kinds of events came', () => {
     expect([...theirs.keys()].length).toBeGreaterThanOrEqual(14);
