@@ -16,7 +16,7 @@ const MONITORS = ['nettop', 'disktop', 'cpu-util', 'task-state', 'kvm-exit', 'km
 /** Runs `load` under the monitor; status and one-line complaint are kept when it cannot open. */
 const observe = (monitor: string, load: string) => `
 echo "# ${monitor} $(cat /proc/uptime)" >&2
-node /job/dist/ktop.mjs ${monitor} --json -i 500 -n 4 >/out/${monitor}.json 2>/out/${monitor}.err &
+node /job/dist/ktop.mjs ${monitor} --budget off --json -i 500 -n 4 >/out/${monitor}.json 2>/out/${monitor}.err &
 ktop=$!
 until [ -s /out/${monitor}.json ] || ! kill -0 $ktop 2>/dev/null; do sleep 0.1; done
 { ${load}; } </dev/null >/out/${monitor}.load

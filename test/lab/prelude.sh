@@ -5,6 +5,10 @@ start() {
 	name=$1
 	shift
 	: >"/out/$name.json"
+	# An emulated CPU takes many times as long for each event: the budget is not what is tested here.
+	case $1 in
+	nettop | disktop | cpu-util | task-state | kvm-exit | kmemleak | irq-off | watchdog) set -- "$@" --budget off ;;
+	esac
 	node /job/dist/ktop.mjs "$@" --json >"/out/$name.json" 2>"/out/$name.err" &
 	ktop=$!
 	more 1

@@ -58,12 +58,12 @@ echo $? >/out/refused.exit
 rmdir /sys/kernel/tracing/instances/witness
 ktop probe del op rd || exit 8
 
-# Lines of /proc/kallsyms, each with its numbers and texts: nothing is called as often.
+# Lines of /proc/kallsyms, each put together from several parts: nothing is called as often.
 while :; do dd if=/proc/kallsyms of=/dev/null bs=64k 2>/dev/null; done &
 busy=$!
-ktop calls 'seq_*' vsnprintf format_decode number 'string*' 'pointer*' --json -n 1 -i 300 >/out/hot.json 2>/out/hot.err
+ktop calls '_*' 's*' 'k*' 'r*' --json -n 1 -i 300 >/out/hot.json 2>/out/hot.err
 echo $? >/out/hot.exit
-ktop calls 'seq_*' vsnprintf format_decode number 'string*' 'pointer*' --json -n 1 -i 300 --yes >/out/agreed.json 2>/out/agreed.err
+ktop calls '_*' 's*' 'k*' 'r*' --json -n 1 -i 300 --yes >/out/agreed.json 2>/out/agreed.err
 echo $? >/out/agreed.exit
 ktop calls vfs_fsync --json -n 1 -i 300 >/out/rare.json 2>/out/rare.err
 echo $? >/out/rare.exit
@@ -122,9 +122,9 @@ describe.each(findKernels())('tracing on $release', (kernel) => {
     const work = mkdtempSync(join(tmpdir(), 'ktop-tracing-'));
     copyModule(kernel, 'loop', work);
     const files = { 'loop.ko': join(work, 'lib/modules', kernel.release, 'loop.ko') };
-    outcome = await runKtopGuest({ kernel, files, script: SCRIPT, timeout_ms: 280_000 });
+    outcome = await runKtopGuest({ kernel, files, script: SCRIPT });
     rmSync(work, { recursive: true });
-  }, 300_000);
+  }, 420_000);
 
   const last = (name: string): Picture => picturesOf(outcome, name).at(-1) as Picture;
   const told = (name: string) =>
@@ -146,7 +146,7 @@ describe.each(findKernels())('tracing on $release', (kernel) => {
 
   test('an event probe: its records come, though perf has none of them', () => {
     const picture = last('eprobe');
-    expect(picture).toMatchObject({ backend: 'tracefs', lost: 0 });
+    expect(picture).toMatchObject({ backend: 'tracefs + /proc', lost: 0 });
     expect(picture.rows[0]).toMatchObject({
       name: 'opened',
       kind: 'eprobe',
@@ -205,7 +205,7 @@ describe.each(findKernels())('tracing on $release', (kernel) => {
     const picture = last('module');
     expect(picture.rows[0]).toMatchObject({ kind: 'kprobe', source: 'btf', args: 'lo_number' });
     const counts = picture.counts as readonly Row[];
-    expect(counts.map(({ value }) => value)).toEqual([3]);
+    expect(counts.map(({ value }) => value)).toEqual(['3']);
     expect(number(counts[0] as Row, 'count')).toBeGreaterThan(0);
   });
 

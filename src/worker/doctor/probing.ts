@@ -130,9 +130,10 @@ export const PROBING: readonly Check[] = [
     affects: ['probe', 'recipe', 'calls', 'profile', 'offcpu', 'drops', 'kmemleak', 'irq-off', 'watchdog'],
     remedy: 'run ktop as root; if it is, sysctl kernel.kptr_restrict=1',
     run: ({ files }) => {
-      const first = (files.read('/proc/kallsyms') ?? '').slice(0, 16);
-      if (first === '') return no('no /proc/kallsyms: this kernel was built without CONFIG_KALLSYMS');
-      if (/^0+$/.test(first)) {
+      const symbols = files.read('/proc/kallsyms') ?? '';
+      if (symbols === '') return no('no /proc/kallsyms: this kernel was built without CONFIG_KALLSYMS');
+      // Not the first alone: where data of each CPU has offsets for addresses, it is 0.
+      if (!/^[0-9a-f]*[1-9a-f][0-9a-f]* /m.test(symbols)) {
         const level = files.read('/proc/sys/kernel/kptr_restrict')?.trim();
         return restricted(
           `addresses in /proc/kallsyms read 0 (kernel.kptr_restrict = ${level ?? 'not known'})`,
