@@ -56,6 +56,12 @@ const last = (outcome: Outcome, name: string): Picture => {
 const ours = ({ rows }: Picture): readonly Row[] =>
   rows.filter(({ site, stack }) => `${site};${stack}`.includes('[objects]'));
 
+/** Nothing is missing. On a busy machine the emulated reader may take most of a CPU, which is said. */
+function expectWhole(picture: Picture): void {
+  expect(picture).toMatchObject({ lost: 0, unseen: 0 });
+  expect((picture.notes ?? []).filter((note) => !note.startsWith('the reader takes too much'))).toEqual([]);
+}
+
 describe.each(findKernels())('kmemleak on $release', (kernel) => {
   let outcome: Outcome;
 
@@ -73,8 +79,7 @@ describe.each(findKernels())('kmemleak on $release', (kernel) => {
 
   describe.each(['site', 'stack'])('rolled up by %s', (name) => {
     test('nothing is lost', () => {
-      for (const picture of picturesOf(outcome, name))
-        expect(picture).toMatchObject({ lost: 0, unseen: 0, notes: [] });
+      for (const picture of picturesOf(outcome, name)) expectWhole(picture);
     });
 
     test('the kept ones are outstanding, all of them', () => {
@@ -119,7 +124,6 @@ describe.each(findKernels())('kmemleak on $release', (kernel) => {
     expect(rows.length).toBe(1);
     expect(rows[0]).toMatchObject({ count: N - GIVEN, bucket: 'outstanding', comms: `sh(${N - GIVEN})` });
     expect(String(rows[0]?.site)).toMatch(/^objects_write\+0x[0-9a-f]+ \[objects\]$/);
-    for (const picture of picturesOf(outcome, 'probe'))
-      expect(picture).toMatchObject({ lost: 0, unseen: 0, notes: [] });
+    for (const picture of picturesOf(outcome, 'probe')) expectWhole(picture);
   });
 });

@@ -44,7 +44,7 @@ ${phase('mixed', '', `{ ./kvm-user ${FEW} ${VCPUS}; ./kvm-user ${2 * FEW} ${VCPU
 start one kvm-exit -i 500 -p 1
 ./kvm-user ${FEW} ${VCPUS} >/dev/null || exit 8
 finish
-node /job/dist/ktop.mjs kvm-exit --plain -i 1500 -n 4 >/out/plain &
+node /job/dist/ktop.mjs kvm-exit --plain --budget off -i 1500 -n 4 >/out/plain &
 until [ -s /out/plain ]; do sleep 0.1; done
 ./kvm-user ${FEW} ${VCPUS} >/dev/null || exit 8
 wait

@@ -157,6 +157,8 @@ function letter({ state, oncpu }: TaskTruth): string {
   if (state & 1) return 'S';
   if (state & 4) return 'T';
   if (state & 0x40) return 'P';
+  // Has ended, and nobody has asked how yet: else it would be on no list.
+  if (state & 0x80) return 'Z';
   // On its way to a run queue.
   if (state & 0x200) return 'W';
   return `0x${state.toString(16)}`;
