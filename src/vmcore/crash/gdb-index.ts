@@ -21,7 +21,7 @@ import { inspectVmlinux, type Vmlinux } from './vmlinux.ts';
 
 /** The least recently used goes; each takes some 600 MB. */
 const MOST_KEPT = 3;
-const INDEX_MS = 120_000;
+const INDEX_MS = 300_000;
 /** The copy, the index, and the copy that objcopy makes of both. */
 const NEEDED = 2.5;
 const MAKER = 'gdb-add-index';
