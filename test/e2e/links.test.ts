@@ -408,6 +408,8 @@ test('GNU screen: what it shows is right, across a detach and a smaller terminal
   const args = ['-c', '/dev/null', '-U', '-S', name, '-T', 'screen', '/bin/sh', '-c', command()];
   const first = run('screen', args, { cols: 100, rows: 30, env });
   await first.waitFor(DATA);
+  // The load comes with a message of its own.
+  await first.waitFor(/ load \d/);
   await untilQuiet(first);
   const shown = first.screen();
   expect(shown[0]).toMatch(/^ 1 \S/);
